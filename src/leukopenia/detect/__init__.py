@@ -1,0 +1,1 @@
+"""Counts and limits -> grades, episodes and red flags."""

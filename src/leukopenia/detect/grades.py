@@ -1,0 +1,212 @@
+"""A count and its limit -> a grade under each standard, or unknown with its reason. Never a silent zero.
+
+The criteria are rows (criteria.csv), folded into expressions: no join, and no threshold in code.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col, lit, when
+
+from leukopenia.contracts import Knowledge, Rows
+
+Frame = nw.LazyFrame[Any]
+
+UPPER_BOUNDS = ("<", "<=")
+LOWER_BOUNDS = (">", ">=")
+
+
+@dataclass(frozen=True)
+class Graded:
+    """Three expressions for one standard: grade (null: unknown), at_least, and reason."""
+
+    grade: nw.Expr
+    at_least: nw.Expr
+    reason: nw.Expr
+
+
+def column(standard: str) -> str:
+    """The column name of a standard: ctcae-5.0 -> ctcae_5_0."""
+    return standard.replace("-", "_").replace(".", "_")
+
+
+def grade(counts: Frame, knowledge: Knowledge, standards: Iterable[str], direction: str = "low") -> Frame:
+    """Grade counts under each standard.
+
+    Parameters
+    ----------
+    counts : Frame
+        Columns analyte, value (10^9/L, g/L), comparator, protocol_limit (the LLN or, for the high direction, the
+        ULN; null: none), age_days (null: unknown), has_hiv.
+    knowledge : Knowledge
+        Uses criteria and terms_without_numbers.
+    standards : iterable of str
+        ctcae-4.03, ctcae-5.0, ctcae-6.0, daids-2.1.
+    direction : {'low', 'high'}
+        Which terms.
+
+    Returns
+    -------
+    Frame
+        With grade_X, at_least_X and reason_X per standard.
+    """
+    for standard in standards:
+        made = fold(knowledge, standard, direction)
+        name = column(standard)
+        counts = counts.with_columns(
+            made.grade.cast(nw.Int64).alias(f"grade_{name}"),
+            made.at_least.alias(f"at_least_{name}"),
+            made.reason.alias(f"reason_{name}"),
+        )
+    return counts
+
+
+def fold(knowledge: Knowledge, standard: str, direction: str) -> Graded:
+    """The criteria rows of one standard and direction as expressions."""
+    rows = [r for r in knowledge["criteria"] if r["standard"] == standard and r["direction"] == direction]
+    reached = _reached(rows, direction)
+    measured, censored_away = _censoring(direction)
+    reason = _reason(knowledge, rows, standard, direction)
+    unsettled = reached == 0
+    needs_limit = _analytes(rows, lambda row: row["bound"] != "value") & col("protocol_limit").is_null() & unsettled
+    # A bound that reaches no grade says nothing: the true count may be low or not.
+    silent = ~measured & ~censored_away & unsettled
+    # A bound on the other side leaves every milder grade possible.
+    open_side = censored_away & ~unsettled
+    full = (
+        when(reason != "")
+        .then(reason)
+        .when(needs_limit)
+        .then(lit("no_laboratory_limit"))
+        .when(silent | open_side)
+        .then(lit("censored"))
+        .otherwise(lit(""))
+    )
+    worst = _worst(rows)
+    at_least = (full == "") & ~measured & ~censored_away & (reached < worst)
+    return Graded(when(full == "").then(reached), at_least, full)
+
+
+def _censoring(direction: str) -> tuple[nw.Expr, nw.Expr]:
+    """Is the value measured; is it censored on the side away from danger."""
+    away = LOWER_BOUNDS if direction == "low" else UPPER_BOUNDS
+    return col("comparator") == "", col("comparator").is_in(list(away))
+
+
+def _reached(rows: Rows, direction: str) -> nw.Expr:
+    reached = lit(0)
+    for row in sorted(rows, key=lambda row: int(row["grade"])):
+        reached = when(_applies(row) & _beyond(row, direction)).then(lit(int(row["grade"]))).otherwise(reached)
+    return reached
+
+
+def _beyond(row: Mapping[str, str], direction: str) -> nw.Expr:
+    limit = col("protocol_limit") if row["bound"] != "value" else lit(float(row["limit"]))
+    strict, inclusive = (operator.lt, operator.le) if direction == "low" else (operator.gt, operator.ge)
+    value = col("value")
+    # '<0.5' is below 0.5 although its number is not.
+    bounded = col("comparator") == ("<" if direction == "low" else ">")
+    plain = inclusive(value, limit) if row["inclusive"] == "1" else strict(value, limit)
+    return (when(bounded).then(inclusive(value, limit)).otherwise(plain)).fill_null(False)
+
+
+def _applies(row: Mapping[str, str]) -> nw.Expr:
+    applies = col("analyte") == row["analyte"]
+    if not row["age_unit"]:
+        return applies
+    age = col("age_days") if row["age_unit"] == "day" else _years()
+    return applies & ((age >= int(row["age_from"])) & (age <= int(row["age_to"]))).fill_null(False)
+
+
+def _years() -> nw.Expr:
+    """Completed years, from days: exact but for a day at some birthdays."""
+    return (col("age_days") * 4 + 3) // 1461
+
+
+def _analytes(rows: Rows, wanted: Any) -> nw.Expr:
+    names = sorted({row["analyte"] for row in rows if wanted(row)})
+    return col("analyte").is_in(names) if names else lit(False)
+
+
+def _reason(knowledge: Knowledge, rows: Rows, standard: str, direction: str) -> nw.Expr:
+    reason = when(~_analytes(rows, lambda row: True)).then(lit("no_term")).otherwise(lit(""))
+    for row in knowledge["terms_without_numbers"]:
+        if row["standard"] == standard and row["direction"] == direction:
+            reason = when(col("analyte") == row["analyte"]).then(lit(row["reason"])).otherwise(reason)
+    aged = _analytes(rows, lambda row: row["age_unit"])
+    covered = lit(False)
+    for row in rows:
+        covered = covered | _applies(row) if row["age_unit"] else covered
+    excluded = _analytes(rows, lambda row: row["excludes"] == "hiv") & col("has_hiv")
+    return (
+        when(reason != "")
+        .then(reason)
+        .when(excluded)
+        .then(lit("term_excludes_hiv"))
+        .when(aged & col("age_days").is_null())
+        .then(lit("age_unknown"))
+        .when(aged & ~covered)
+        .then(lit("no_criteria_for_age"))
+        .otherwise(lit(""))
+    )
+
+
+def _worst(rows: Rows) -> nw.Expr:
+    worst = lit(0)
+    for name in sorted({row["analyte"] for row in rows}):
+        top = max(int(row["grade"]) for row in rows if row["analyte"] == name)
+        worst = when(col("analyte") == name).then(lit(top)).otherwise(worst)
+    return worst
+
+
+def grades(graded: Frame, standards: Frame, names: Iterable[str]) -> Frame:
+    """contracts.GRADES: one row per count and standard, from counts graded side by side.
+
+    Parameters
+    ----------
+    graded : Frame
+        What `grade` gives.
+    standards : Frame
+        One column, `standard`.
+    names : iterable of str
+        The standards.
+    """
+    crossed = graded.join(standards, how="cross")
+    names = list(names)
+
+    def pick(prefix: str) -> nw.Expr:
+        picked = col(f"{prefix}_{column(names[-1])}")
+        for name in names[:-1]:
+            picked = when(col("standard") == name).then(col(f"{prefix}_{column(name)}")).otherwise(picked)
+        return picked
+
+    return crossed.select(
+        "patient_id",
+        "analyte",
+        "minute",
+        "standard",
+        pick("grade").alias("grade"),
+        pick("at_least").alias("at_least"),
+        col("protocol_limit").alias("limit"),
+        when(col("protocol_limit").is_null()).then(lit("none")).otherwise(col("protocol_basis")).alias("limit_basis"),
+        pick("reason").alias("reason"),
+    )
+
+
+def prepare(chosen: Frame, grade_limits: str, direction: str) -> Frame:
+    """The limit a protocol grade may use, its basis, and HIV, beside counts that reference.choose has prepared.
+
+    A protocol grade rests on the laboratory's own limit unless the policy says otherwise.
+    """
+    limit = "limit_low" if direction == "low" else "limit_high"
+    allowed = (col("limit_basis") == "laboratory") | lit(grade_limits == "published")
+    return chosen.with_columns(
+        protocol_limit=when(allowed).then(col(limit)),
+        protocol_basis=col("limit_basis"),
+        has_hiv=(col("hiv_from") <= col("minute")).fill_null(False),
+    )

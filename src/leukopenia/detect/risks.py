@@ -1,0 +1,232 @@
+"""What must be seen first: red flags by named definition, and depth times duration of neutropenia."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col, lit, when
+
+from leukopenia.contracts import Knowledge
+from leukopenia.policy import Policy
+
+Frame = nw.LazyFrame[Any]
+
+DAY = 1440
+IMMATURE = ("metamyelocytes_pct", "myelocytes_pct", "promyelocytes_pct", "metamyelocytes", "myelocytes", "promyelocytes")
+
+
+def risks(marked: Frame, findings: Frame, exposures: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
+    """contracts.RISKS: one row per person, kind and definition, with the first and the last time it held.
+
+    Parameters
+    ----------
+    marked : Frame
+        Graded counts with `low` (episodes.mark_low).
+    findings, exposures : Frame
+        contracts.FINDINGS, contracts.EXPOSURES.
+    knowledge : Knowledge
+        Uses agranulocytosis, febrile_neutropenia and ingredients.
+    policy : Policy
+        fever.window_minutes, risk.carry_days.
+    """
+    window = policy.number("fever.window_minutes")
+    neutrophils = _with_last(marked.filter(col("analyte") == "neutrophils", ~col("comparator").is_in([">", ">="])))
+    flags = [_agranulocytosis(neutrophils, row) for row in knowledge["agranulocytosis"] if row["counts"] == "1"]
+    flags += [_fever(neutrophils, findings, row, window) for row in knowledge["febrile_neutropenia"]]
+    flags += [_cytopenia(marked), _blasts(findings), _leukoerythroblastic(findings)]
+    flags.append(_on_suspect_drug(neutrophils, exposures, knowledge, policy))
+    flags += [_clumps(findings), *_doubtful(marked)]
+    return nw.concat(flags)
+
+
+def _with_last(neutrophils: Frame) -> Frame:
+    return neutrophils.with_columns(last=col("minute").max().over("patient_id"))
+
+
+def _first(rows: Frame, kind: str | nw.Expr, definition: str, source: str, detail: str | nw.Expr) -> Frame:
+    """One row a person: the first time, the last time, and whether the latest count still shows it."""
+    named = rows.with_columns(
+        kind=lit(kind) if isinstance(kind, str) else kind, detail=lit(detail) if isinstance(detail, str) else detail
+    )
+    return named.group_by("patient_id", "kind").agg(
+        minute=col("minute").min(),
+        last_minute=col("minute").max(),
+        detail=col("detail").min(),
+        ongoing=when(col("minute") == col("last")).then(1).otherwise(0).max(),
+    ).select(
+        "patient_id",
+        "kind",
+        lit(definition).alias("definition"),
+        "minute",
+        "last_minute",
+        "detail",
+        lit(source).alias("source_id"),
+        (col("ongoing") == 1).alias("ongoing"),
+    )
+
+
+def _agranulocytosis(neutrophils: Frame, row: Mapping[str, str]) -> Frame:
+    below = neutrophils.filter(col("value") < float(row["below"]))
+    detail = f"neutrophils below {row['below']} x 10^9/L"
+    return _first(below, "agranulocytosis", row["definition"], row["source_id"], detail)
+
+
+def _fever(neutrophils: Frame, findings: Frame, row: Mapping[str, str], window: float) -> Frame:
+    """Fever near a low count; a rise that the definition wants sustained needs two readings so far apart."""
+    temperature = findings.filter(col("finding") == "temperature", ~col("value").is_null()).select(
+        "patient_id", "value", at="minute"
+    )
+    hot = temperature.filter(_single(row))
+    sustained = _sustained(temperature, row)
+    fever = nw.concat([hot, sustained]) if sustained is not None else hot
+    limit = float(row["anc_below"])
+    low = neutrophils.filter(col("value") <= limit if row["anc_inclusive"] in ("1", "yes") else col("value") < limit)
+    met = (
+        low.select("patient_id", "minute", "last")
+        .join(fever.select("patient_id", "at"), on="patient_id")
+        .filter((col("minute") - col("at")).abs() <= int(float(row["window_minutes"] or window)))
+    )
+    kind = "severe_neutropenia_with_fever" if limit <= 0.5 else "febrile_neutropenia"
+    return _first(met, kind, row["definition"], row["source_id"], f"fever and neutrophils below {row['anc_below']}")
+
+
+def _single(row: Mapping[str, str]) -> nw.Expr:
+    if not row["single_temperature_above"]:
+        return lit(False)
+    limit = float(row["single_temperature_above"])
+    return col("value") >= limit if row["single_inclusive"] in ("1", "yes") else col("value") > limit
+
+
+def _sustained(temperature: Frame, row: Mapping[str, str]) -> Frame | None:
+    if not row["sustained_temperature_from"]:
+        return None
+    warm = temperature.filter(col("value") >= float(row["sustained_temperature_from"]))
+    span = int(float(row["sustained_minutes"]))
+    before = warm.select("patient_id", earlier="at").unique()
+    return (
+        warm.join(before, on="patient_id")
+        .filter(col("at") - col("earlier") >= span, col("at") - col("earlier") <= DAY)
+        .select("patient_id", "value", "at")
+    )
+
+
+def _cytopenia(marked: Frame) -> Frame:
+    """Two or three of white cells, haemoglobin and platelets below their limits in one draw."""
+
+    def low(*analytes: str) -> nw.Expr:
+        return when(col("low") & col("analyte").is_in(list(analytes))).then(1).otherwise(0).max()
+
+    drawn = (
+        marked.group_by("patient_id", "minute")
+        .agg(white=low("wbc", "neutrophils", "lymphocytes"), red=low("haemoglobin"), platelets=low("platelets"))
+        .with_columns(lines=col("white") + col("red") + col("platelets"))
+        .with_columns(last=col("minute").max().over("patient_id"))
+        .filter(col("lines") >= 2, col("white") == 1)
+    )
+    kind = when(col("lines") == 3).then(lit("pancytopenia")).otherwise(lit("bicytopenia"))
+    detail = when(col("lines") == 3).then(lit("white cells, haemoglobin and platelets low in one draw")).otherwise(
+        lit("white cells and one other line low in one draw")
+    )
+    return _first(drawn, kind, "below the limits in force", "", detail)
+
+
+def _blasts(findings: Frame) -> Frame:
+    seen = findings.filter(col("finding").is_in(["blasts_pct", "blasts"]), col("value") > 0)
+    return _first(_dated(seen), "blasts", "blasts reported", "", "blasts in the blood")
+
+
+def _leukoerythroblastic(findings: Frame) -> Frame:
+    immature = findings.filter(col("finding").is_in(list(IMMATURE)), col("value") > 0)
+    red = findings.filter(col("finding") == "nucleated_red_cells", col("value") > 0)
+    both = immature.select("patient_id", "minute").join(
+        red.select("patient_id", "minute").unique(), on=["patient_id", "minute"]
+    )
+    detail = "immature granulocytes and nucleated red cells in one draw"
+    return _first(_dated(both), "leukoerythroblastic", "both reported", "", detail)
+
+
+def _dated(rows: Frame) -> Frame:
+    return rows.with_columns(last=col("minute").max().over("patient_id"))
+
+
+def _severe(knowledge: Knowledge) -> Mapping[str, str]:
+    return next(row for row in knowledge["severity"] if row["severity"] == "severe")
+
+
+def _on_suspect_drug(neutrophils: Frame, exposures: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
+    """Severe neutropenia while a drug that can cause agranulocytosis goes on, or within its last days."""
+    severe = _severe(knowledge)
+    carry = int(policy.number("risk.carry_days") * DAY)
+    suspects = sorted(row["id"] for row in knowledge["ingredients"] if row.get("agranulocytosis") == "yes")
+    taken = exposures.filter(col("ingredient").is_in(suspects)).select("patient_id", "ingredient", "start", "end")
+    met = (
+        neutrophils.filter(col("value") < float(severe["below"]))
+        .select("patient_id", "minute", "last")
+        .join(taken, on="patient_id")
+        .filter(col("start") <= col("minute"), col("end") + carry >= col("minute"))
+    )
+    definition = f"neutrophils below {severe['below']}"
+    return _first(met, "neutropenia_on_suspect_drug", definition, severe["source_id"], col("ingredient"))
+
+
+def _clumps(findings: Frame) -> Frame:
+    seen = findings.filter(
+        (col("finding") == "platelet_clumps") & ((col("value") > 0).fill_null(False) | ~col("text").is_null())
+    )
+    return _first(
+        _dated(seen), "count_may_not_be_real", "platelet_clumps", "", "clumps: platelets, and at times white cells, miscounted"
+    )
+
+
+def _doubtful(marked: Frame) -> list[Frame]:
+    dated = marked.with_columns(last=col("minute").max().over("patient_id"))
+    conflict = dated.filter(col("conflict"))
+    repaired = dated.filter(col("unit_repaired"))
+    return [
+        _first(conflict, "count_may_not_be_real", "conflicting_results", "", "two results of one time disagree"),
+        _first(repaired, "count_may_not_be_real", "thousandfold_unit", "", "unit wrong by a factor of a thousand"),
+    ]
+
+
+def infection_risk(numbered: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
+    """contracts.INFECTION_RISK: per neutrophil episode, observed days severe and profound, and depth x duration.
+
+    A count speaks for the time to the next one, for `risk.carry_days` at most.
+    """
+    below = {row["severity"]: float(row["below"]) for row in knowledge["severity"]}
+    carry = int(policy.number("risk.carry_days") * DAY)
+    low = numbered.filter(col("analyte") == "neutrophils", col("number") > 0).with_columns(
+        next_minute=col("minute").shift(-1).over("patient_id", order_by=["minute"])
+    )
+    span = (col("next_minute") - col("minute")).fill_null(0)
+    spans = low.with_columns(minutes=when(span > carry).then(lit(carry)).otherwise(span))
+
+    def minutes_below(limit: float) -> nw.Expr:
+        return when(col("value") < limit).then(col("minutes")).otherwise(0).sum().cast(nw.Int64)
+
+    depth = (lit(below["severe"]) - col("value")) * col("minutes")
+    return (
+        spans.group_by("patient_id", "number")
+        .agg(
+            minutes_severe=minutes_below(below["severe"]),
+            minutes_profound=minutes_below(below["profound"]),
+            deficit=(when(col("value") < below["severe"]).then(depth).otherwise(0.0) * 1000.0 + 0.5)
+            .floor()
+            .cast(nw.Int64)
+            .sum()
+            .cast(nw.Int64),
+        )
+        .select(
+            nw.concat_str(
+                [col("patient_id").cast(nw.String), lit("neutrophils"), col("number").cast(nw.String)], separator="/"
+            ).alias("episode_id"),
+            *(_days(name) for name in ("minutes_severe", "minutes_profound")),
+            (col("deficit").cast(nw.Float64) * (1 / DAY) * 0.001).alias("deficit"),
+        )
+    )
+
+
+def _days(name: str) -> nw.Expr:
+    return (col(name).cast(nw.Float64) * (1 / DAY)).alias(name.replace("minutes", "days"))

@@ -1,0 +1,120 @@
+"""One tree of errors, each with its exit code, and the reason codes that stand in `issues`."""
+
+from __future__ import annotations
+
+
+class LeukopeniaError(Exception):
+    """Misuse or bad input: what was wrong, what was found, what to do.
+
+    Parameters
+    ----------
+    problem : str
+        What was wrong, without any patient's value.
+    found : str
+        What was found instead.
+    remedy : str
+        What the user can do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, found: str = "", remedy: str = "") -> None:
+        self.problem, self.found, self.remedy = problem, found, remedy
+        super().__init__("\n".join(part for part in (problem, found, remedy) if part))
+
+
+class UsageError(LeukopeniaError):
+    """An option or argument cannot be used as given."""
+
+    exit_code = 2
+
+
+class SourceError(LeukopeniaError):
+    """The source cannot be read: absent, empty, unreadable, truncated or of no known format."""
+
+    exit_code = 3
+
+
+class MappingError(LeukopeniaError):
+    """The source can be read, but its columns or codes cannot be understood."""
+
+    exit_code = 4
+
+
+class OutputError(LeukopeniaError):
+    """The result cannot be written; what stood there before stands there still."""
+
+    exit_code = 5
+
+
+class KnowledgeError(LeukopeniaError):
+    """A knowledge table, site map or policy contradicts itself."""
+
+    exit_code = 6
+
+
+class MissingPartError(LeukopeniaError):
+    """An optional part (Spark, Excel) is not installed."""
+
+    exit_code = 7
+
+
+EXIT_CODES = {
+    0: "success",
+    1: "an error of the program itself",
+    2: UsageError.__doc__,
+    3: SourceError.__doc__,
+    4: MappingError.__doc__,
+    5: OutputError.__doc__,
+    6: KnowledgeError.__doc__,
+    7: MissingPartError.__doc__,
+    130: "interrupted by the user",
+}
+
+REASONS = {
+    # read
+    "bad_line": "the line is not a record of the format (truncated, not JSON, wrong type)",
+    "duplicate_record": "the same record stands more than once in the source",
+    "other_resource": "a resource type that bears on nothing here",
+    "not_valid_status": "entered in error or cancelled",
+    "no_patient": "the record names no person",
+    "no_person_row": "the person has records but no row of their own",
+    "table_absent": "the source has no such table",
+    # harmonise
+    "not_of_interest": "a test, drug or condition that bears on nothing here",
+    "not_blood": "the specimen is not blood",
+    "unknown_code": "looks like a cell count, but no map says which: add it to the site map",
+    "unknown_unit": "the unit is not understood",
+    "ambiguous_unit": "no unit, and the numbers can be read in more than one",
+    "code_contradicted": "unit and values say another quantity than the code; unit and values were followed",
+    "no_time": "no time of the result",
+    "no_value": "no value and no text",
+    "not_resulted": "the laboratory gave no result",
+    "word_result": "the result is a word; kept as a finding",
+    "unreadable_result": "the result is neither a number nor a known word",
+    "implausible_value": "the value cannot be a count in this unit",
+    "thousandfold_unit": "value and range are a thousand times too large for the unit; read as a thousandth",
+    "implausible_range": "the reference range cannot be one in this unit; it was dropped",
+    "conflicting_results": "results of one person, time and test disagree; the lower one was kept",
+    "duplicate_copy": "a copy of a result of the same person and time; merged with it",
+    "component_of_count": "a part (percentage, band count) that went into a derived count",
+    "component_unused": "a part (percentage, band count) without the counts needed to use it",
+    "not_given": "the drug was not given",
+    "not_systemic": "the drug was given on the skin, in the eye or otherwise locally",
+    "unknown_drug": "no known ingredient in the drug name or code",
+    "ends_before_start": "the interval ends before it starts; the start alone was kept",
+    # reference
+    "no_laboratory_limit": "no lower limit of the laboratory, and the absolute cut-offs do not settle the grade",
+    "no_published_limit": "no published interval for this analyte, age and sex in the chosen set",
+    "age_unknown": "the rule needs an age, and the birth date is not known",
+    "neonate_needs_hours": "a newborn's limits need the hour of birth",
+    # detect
+    "no_criteria_for_age": "the standard has no criteria for this age",
+    "no_numeric_term": "the standard has no numeric term for this analyte",
+    "no_term": "the standard has no term for this analyte and direction",
+    "term_excludes_hiv": "the term is not for people with HIV",
+    "censored": "the result is censored on the side that decides",
+    "no_unit": "no unit",
+    "unit_not_allowed": "the unit is not on the list of the policy",
+    "unknown_analyte": "no such analyte",
+}

@@ -1,0 +1,1 @@
+"""Raw tables -> patients, counts, findings, exposures, conditions. Specimens, codes, units, derivations, copies."""

@@ -1,0 +1,205 @@
+"""Raw results + meanings -> measures: one row per usable result, as a whole number of millionths of the house unit.
+
+Whole numbers make comparisons exact and alike on every engine: 0.5 is 500,000 and nothing lies beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col, lit, when
+
+from leukopenia.harmonise.meanings import SIGNAL
+
+Frame = nw.LazyFrame[Any]
+
+MILLION = 1_000_000
+RANK = 10**13
+"""Rank of a result and its value share one whole number (`packed`), so the best, then lowest, is its minimum."""
+
+COPY_RANK = 5
+COMPARATOR_RANKS = {"": 0, "<": 1, "<=": 2, ">=": 3, ">": 4}
+
+
+def vocabulary(raw_results: Frame) -> Frame:
+    """The distinct signals of a source with how often they occur and what numbers they carry."""
+    number = when(col("value").is_finite()).then(col("value"))
+    return raw_results.group_by(*SIGNAL).agg(
+        n=nw.len().cast(nw.Int64),
+        value_min=number.min(),
+        value_max=number.max(),
+        value_mean=number.mean(),
+        low_mean=when(col("low").is_finite()).then(col("low")).mean(),
+        high_mean=when(col("high").is_finite()).then(col("high")).mean(),
+    )
+
+
+def wordings_to_read(raw_results: Frame, meanings: Frame) -> Frame:
+    """The distinct texts of results of interest that are not numbers."""
+    wanted = meanings.filter(col("reason") == "").select(*SIGNAL)
+    return (
+        raw_results.filter(col("value").is_null(), ~col("text").is_null())
+        .join(wanted, on=list(SIGNAL), how="semi")
+        .select("text")
+        .unique()
+    )
+
+
+def measures(raw_results: Frame, meanings: Frame, wordings: Frame, repair_units: bool) -> Frame:
+    """Every row of interest with its component, its value in millionths, and the reason if it cannot be used.
+
+    Parameters
+    ----------
+    raw_results : Frame
+        contracts.RAW_RESULTS.
+    meanings : Frame
+        Columns of `Meaning` that `meaning_columns` selects, with plausible_to, typical_from, typical_to and
+        thousandfold_from of the analyte; only signals of interest.
+    wordings : Frame
+        text, outcome, worded_value, worded_comparator.
+    repair_units : bool
+        Whether a thousandfold unit error that value and range agree on is mended.
+
+    Returns
+    -------
+    Frame
+        source, row_id, patient_id, minute, time_precision, component, role, micro, rank, low, high (millionths),
+        comparator, text, unit_repaired, range_dropped, reason.
+    """
+    joined = raw_results.join(meanings, on=list(SIGNAL)).join(wordings, on="text", how="left")
+    number = nw.coalesce("value", "worded_value")
+    read = joined.with_columns(
+        number=when(number.is_finite()).then(number),
+        comparator=when(col("comparator") != "").then(col("comparator")).otherwise(col("worded_comparator")).fill_null(""),
+        outcome=col("outcome").fill_null(""),
+    )
+    scaled = read.with_columns(
+        micro=_micro("number"), low=_micro("low"), high=_micro("high"), repaired=_thousandfold(repair_units)
+    )
+    mended = scaled.with_columns(*[_mend(name) for name in ("micro", "low", "high")])
+    return _judged(_without_absurd_range(mended))
+
+
+def _micro(name: str) -> nw.Expr:
+    finite = when(col(name).is_finite()).then(col(name))
+    scaled = (finite - col("shift")) * col("multiplier") * float(MILLION) / col("divisor")
+    rounded = (scaled + 0.5).floor()
+    return when(rounded.abs() < 9e17).then(rounded).cast(nw.Int64)
+
+
+def _thousandfold(repair: bool) -> nw.Expr:
+    """Value and lower limit both a thousand times too large for a count, and plausible as a thousandth."""
+    if not repair:
+        return lit(False)
+    scale = col("multiplier") / col("divisor")
+    value, low = col("number") * scale, col("low") * scale
+    return (
+        (value > col("thousandfold_from"))
+        & (low > col("typical_from") * 1000.0)
+        & (value <= col("typical_to") * 1000.0)
+        & (low <= col("typical_to") * 1000.0)
+        & (col("thousandfold_from") > 0.0)
+    ).fill_null(False)
+
+
+def _mend(name: str) -> nw.Expr:
+    return when(col("repaired")).then((col(name) + 500) // 1000).otherwise(col(name)).alias(name)
+
+
+def _without_absurd_range(frame: Frame) -> Frame:
+    limit = (col("plausible_to") * float(MILLION)).cast(nw.Int64)
+    absurd = (
+        (col("low") < 0)
+        | (col("high") < 0)
+        | (col("low") > limit)
+        | (col("high") > limit)
+        | (col("low") > col("high"))
+        | ((col("low") == 0) & (col("high") == 0))
+    ).fill_null(False)
+    marked = frame.with_columns(range_dropped=absurd)
+    return marked.with_columns(
+        *[when(~col("range_dropped")).then(col(name)).alias(name) for name in ("low", "high")]
+    )
+
+
+def _judged(frame: Frame) -> Frame:
+    rank = lit(0)
+    for comparator, value in COMPARATOR_RANKS.items():
+        rank = when(col("comparator") == comparator).then(lit(value)).otherwise(rank)
+    limit = (col("plausible_to") * float(MILLION)).cast(nw.Int64)
+    worded = col("value").is_null() & (col("outcome") != "")
+    no_number = col("micro").is_null()
+    reason = (
+        when(col("minute").is_null())
+        .then(lit("no_time"))
+        .when(worded & (col("outcome") == "not_resulted"))
+        .then(lit("not_resulted"))
+        .when(worded & (col("outcome") == "word"))
+        .then(lit("word_result"))
+        .when(no_number & ~col("text").is_null())
+        .then(lit("unreadable_result"))
+        .when(no_number)
+        .then(when(col("value").is_null()).then(lit("no_value")).otherwise(lit("implausible_value")))
+        .when((col("micro") < 0) | (col("micro") > limit))
+        .then(lit("implausible_value"))
+        .otherwise(lit(""))
+    )
+    return frame.select(
+        "source",
+        "row_id",
+        "patient_id",
+        "minute",
+        "time_precision",
+        "component",
+        "role",
+        "micro",
+        (rank + col("copy_of_laboratory") * COPY_RANK).cast(nw.Int64).alias("rank"),
+        "low",
+        "high",
+        "comparator",
+        "text",
+        col("repaired").alias("unit_repaired"),
+        "range_dropped",
+        reason=reason,
+    )
+
+
+def set_aside(measured: Frame) -> Frame:
+    """Rows of `issues` for every measure that cannot be used or that was mended."""
+    unusable = measured.filter(col("reason") != "").select(*_issue(col("reason"), True))
+    mended = measured.filter(col("unit_repaired")).select(*_issue(lit("thousandfold_unit"), False))
+    ranges = measured.filter(col("range_dropped")).select(*_issue(lit("implausible_range"), False))
+    return nw.concat([unusable, mended, ranges])
+
+
+def _issue(reason: nw.Expr, set_aside: bool) -> tuple[nw.Expr, ...]:
+    return (
+        lit("harmonise").alias("stage"),
+        col("source"),
+        lit("raw_results").alias("table"),
+        col("row_id").cast(nw.String).alias("row_id"),
+        reason.alias("reason"),
+        col("component").alias("detail"),
+        lit(1).cast(nw.Int64).alias("n"),
+        lit(set_aside).alias("set_aside"),
+    )
+
+
+def findings(measured: Frame) -> Frame:
+    """Measures that bear on the cause: numbers, and results in words."""
+    finding = (col("role") == "finding") | (col("component") == "bands_pct") | (col("component") == "bands")
+    kept = measured.filter(
+        ~col("minute").is_null(),
+        (finding & (col("reason") == "")) | (col("reason") == "word_result"),
+    )
+    return kept.select(
+        "patient_id",
+        col("component").alias("finding"),
+        "minute",
+        "time_precision",
+        when(col("reason") == "").then(col("micro").cast(nw.Float64) * 1e-6).alias("value"),
+        when(col("reason") == "word_result").then(col("text")).alias("text"),
+        "source",
+        "row_id",
+    )

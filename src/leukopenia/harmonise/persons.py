@@ -1,0 +1,72 @@
+"""Raw persons, conditions and counts -> patients: one row a person, with what bears on limits and grades."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col, lit, when
+
+from leukopenia.contracts import OBSERVATION_PERIODS, PATIENTS
+
+Frame = nw.LazyFrame[Any]
+
+HIV = "cond:hiv"
+DUFFY_NULL = "cond:ethnic-neutropenia"
+
+
+def patients(raw_persons: Frame, conditions: Frame, seen: Frame) -> Frame:
+    """One row per person.
+
+    Parameters
+    ----------
+    raw_persons : Frame
+        contracts.RAW_PERSONS, of one or more sources.
+    conditions : Frame
+        contracts.CONDITIONS.
+    seen : Frame
+        `patient_id` of every person with a count, who may have no row in `raw_persons`.
+
+    Returns
+    -------
+    Frame
+        contracts.PATIENTS.
+    """
+    known = raw_persons.select("patient_id", "sex", "birth", "birth_precision", "death")
+    unknown = seen.select(
+        "patient_id",
+        lit("unknown").alias("sex"),
+        lit(None).cast(nw.Int64).alias("birth"),
+        lit("none").alias("birth_precision"),
+        lit(None).cast(nw.Int64).alias("death"),
+    )
+    merged = (
+        nw.concat([known, unknown])
+        .group_by("patient_id")
+        .agg(
+            sex=when(col("sex") != "unknown").then(col("sex")).min(),
+            birth=col("birth").min(),
+            birth_precision=when(~col("birth").is_null()).then(col("birth_precision")).min(),
+            death=col("death").max(),
+        )
+        .with_columns(sex=col("sex").fill_null("unknown"), birth_precision=col("birth_precision").fill_null("none"))
+    )
+    flags = conditions.group_by("patient_id").agg(
+        hiv_from=when(col("condition") == HIV).then(col("start")).min(),
+        duffy=when(col("condition") == DUFFY_NULL).then(1).otherwise(0).max(),
+    )
+    return (
+        merged.join(flags, on="patient_id", how="left")
+        .with_columns(duffy_null=(col("duffy") == 1).fill_null(False))
+        .select(*PATIENTS.names)
+    )
+
+
+def observation_periods(raw_periods: Frame) -> Frame:
+    """contracts.OBSERVATION_PERIODS; periods without a start are dropped with the rows that have none."""
+    return (
+        raw_periods.filter(~col("start").is_null())
+        .group_by("patient_id", "start")
+        .agg(col("end").max())
+        .select(*OBSERVATION_PERIODS.names)
+    )

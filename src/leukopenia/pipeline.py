@@ -1,0 +1,422 @@
+"""The corridor: the only file that knows the order of the rooms. It orders; it never judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+from narwhals.stable.v2 import col, lit
+
+from leukopenia import contracts
+from leukopenia.contracts import Knowledge, Rows, Table
+from leukopenia.detect import episodes as episodes_room
+from leukopenia.detect import grades as grades_room
+from leukopenia.detect import risks as risks_room
+from leukopenia.engine import Engine, Frame
+from leukopenia.harmonise import diagnoses, draws, drugs, meanings, measures, persons, wordings
+from leukopenia.policy import Policy
+from leukopenia.read.raw import Raw
+from leukopenia.reference import choose
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Tables:
+    """What one run has made: frames of the engine, and the small things that explain them."""
+
+    patients: Frame
+    observation_periods: Frame
+    counts: Frame
+    findings: Frame
+    exposures: Frame
+    conditions: Frame
+    limits: Frame
+    grades: Frame
+    episodes: Frame
+    risks: Frame
+    infection_risk: Frame
+    issues: Frame
+    as_of: int = 0
+    signals: list[dict[str, Any]] = field(default_factory=list)
+    accounting: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def frames(self) -> dict[str, Frame]:
+        """The tables by name, in the order of the rooms."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name in contracts.TABLES}
+
+
+@dataclass
+class Harmonised:
+    """Sources merged and harmonised, before limits are chosen."""
+
+    counts: Frame
+    findings: Frame
+    exposures: Frame
+    conditions: Frame
+    patients: Frame
+    observation_periods: Frame
+    issues: list[Frame]
+    present: list[str]
+    signals: list[dict[str, Any]]
+    accounting: dict[str, dict[str, int]]
+
+
+def run(
+    raws: Sequence[Raw],
+    engine: Engine,
+    knowledge: Knowledge,
+    policy: Policy,
+    site_maps: Mapping[str, Rows],
+    progress: Progress = lambda stage: None,
+) -> Tables:
+    """Raw tables of one or several sources -> every table of the house.
+
+    Parameters
+    ----------
+    raws : sequence of Raw
+        What the readers give.
+    engine : Engine
+        Where the frames live.
+    knowledge, policy, site_maps
+        What the rooms are told.
+    progress : callable
+        Told the name of each stage as it begins.
+    """
+    progress("harmonise")
+    made = harmonise(raws, engine, knowledge, policy, site_maps)
+    progress("limits and grades")
+    as_of = policy.as_of if policy.as_of is not None else _last_minute(engine, made.counts)
+    marked = mark(made.counts, made.patients, knowledge, policy, made.present)
+    progress("episodes")
+    numbered, episodes = find_episodes(marked, made, engine, knowledge, policy, as_of)
+    progress("red flags")
+    risks = engine.materialise(
+        risks_room.risks(marked, made.findings, made.exposures, knowledge, policy), "risks"
+    )
+    return Tables(
+        patients=made.patients,
+        observation_periods=made.observation_periods,
+        counts=made.counts,
+        findings=made.findings,
+        exposures=made.exposures,
+        conditions=made.conditions,
+        limits=choose.limits(marked),
+        grades=_grades(marked, engine, policy),
+        episodes=episodes,
+        risks=risks,
+        infection_risk=risks_room.infection_risk(numbered, knowledge, policy),
+        issues=nw.concat([*made.issues, _limit_issues(marked)]),
+        as_of=as_of,
+        signals=made.signals,
+        accounting=made.accounting,
+    )
+
+
+def harmonise(
+    raws: Sequence[Raw], engine: Engine, knowledge: Knowledge, policy: Policy, site_maps: Mapping[str, Rows]
+) -> Harmonised:
+    """Readers' tables -> harmonised tables, with an issue for every row that went no further."""
+    raws = _same_ids(raws)
+    signals, measured, issues = _measure(raws, engine, knowledge, policy, site_maps)
+    present = sorted({row["component"] for row in signals if row["component"] and not row["reason"]})
+    bounds = {
+        name: policy.number(f"bound.{name}.below")
+        for name in ("neutrophils", "lymphocytes")
+        if policy.text(f"bound.{name}.below")
+    }
+    lines = draws.makeable(present, bounds)
+    analytes = engine.load(pl.DataFrame({"analyte": lines}, schema={"analyte": pl.String}), "analytes")
+    if measured is None:
+        empty = _empty(raws, engine)
+        counts, findings = empty(contracts.COUNTS), empty(contracts.FINDINGS)
+    else:
+        counts = engine.materialise(draws.counts(measured, present, analytes, bounds), "counts")
+        findings = engine.materialise(measures.findings(measured), "findings")
+        issues += [measures.set_aside(measured), _conflicts(counts)]
+    exposures, drug_issues, drug_signals = _exposures(raws, engine, knowledge, policy)
+    conditions, condition_issues = _conditions(raws, engine, knowledge)
+    seen = counts.select("patient_id").unique()
+    raw_persons = _merged(raws, "raw_persons") or _empty(raws, engine)(contracts.RAW_PERSONS)
+    raw_periods = _merged(raws, "raw_periods") or _empty(raws, engine)(contracts.RAW_PERIODS)
+    patients = engine.materialise(persons.patients(raw_persons, conditions, seen), "patients")
+    reader_issues = [row for raw in raws for row in raw.issues]
+    loaded = engine.load(_issue_frame(reader_issues + _signal_issues(signals) + drug_signals), "issues")
+    return Harmonised(
+        counts=counts,
+        findings=findings,
+        exposures=exposures,
+        conditions=conditions,
+        patients=patients,
+        observation_periods=persons.observation_periods(raw_periods),
+        issues=[loaded, *issues, *drug_issues, *condition_issues],
+        present=lines,
+        signals=signals,
+        accounting={raw.source: dict(raw.rows_in) for raw in raws},
+    )
+
+
+def _measure(
+    raws: Sequence[Raw], engine: Engine, knowledge: Knowledge, policy: Policy, site_maps: Mapping[str, Rows]
+) -> tuple[list[dict[str, Any]], Frame | None, list[Frame]]:
+    signals: list[dict[str, Any]] = []
+    parts: list[Frame] = []
+    for raw in raws:
+        results = raw.tables.get("raw_results")
+        if results is None:
+            continue
+        understood = understand(results, engine, knowledge, site_maps)
+        signals += [row | {"source": raw.source} for row in understood]
+        usable = [row for row in understood if not row["reason"]]
+        if usable:
+            parts.append(_measured(results, usable, engine, knowledge, policy))
+    return signals, (nw.concat(parts) if parts else None), []
+
+
+def understand(
+    results: Frame, engine: Engine, knowledge: Knowledge, site_maps: Mapping[str, Rows]
+) -> list[dict[str, Any]]:
+    """The vocabulary of one source, understood; what `inspect` shows."""
+    vocabulary = engine.collect(measures.vocabulary(results)).sort(*meanings.SIGNAL).to_dicts()
+    return meanings.as_rows(meanings.understand(vocabulary, knowledge, site_maps))
+
+
+def _measured(
+    results: Frame, usable: list[dict[str, Any]], engine: Engine, knowledge: Knowledge, policy: Policy
+) -> Frame:
+    plausible = {row["analyte"]: row for row in knowledge["analytes"]}
+    rows = [
+        {
+            **{name: row[name] for name in (*meanings.SIGNAL, "component", "role", "copy_of_laboratory")},
+            **{name: row[name] for name in ("shift", "multiplier", "divisor")},
+            **_plausibility(row, plausible),
+        }
+        for row in usable
+    ]
+    meaning = engine.load(pl.DataFrame(rows).with_columns(pl.col("copy_of_laboratory").cast(pl.Int64)), "meanings")
+    reading = meaning.with_columns(reason=lit(""))
+    texts = engine.collect(measures.wordings_to_read(results, reading))["text"].to_list()
+    worded = engine.load(_wordings(texts, knowledge), "wordings")
+    return measures.measures(results, meaning, worded, policy.flag("repair_units"))
+
+
+def _plausibility(row: Mapping[str, Any], analytes: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
+    """What values of a component may be: a part of a line no more than the line, a percentage no more than 100."""
+    line = analytes.get(row["component"])
+    if line is not None:
+        names = ("plausible_to", "typical_from", "typical_to", "thousandfold_from")
+        return {name: float(line[name]) for name in names}
+    highest = {"percent": 100.0, "count": float(analytes["wbc"]["plausible_to"])}.get(row["form"], 1e5)
+    return {"plausible_to": highest, "typical_from": 0.0, "typical_to": highest, "thousandfold_from": 0.0}
+
+
+def _wordings(texts: Iterable[str], knowledge: Knowledge) -> pl.DataFrame:
+    read = [(text, wordings.read_wording(text, knowledge["result_words"])) for text in sorted(set(texts))]
+    return pl.DataFrame(
+        [(text, word.outcome, word.value, word.comparator) for text, word in read],
+        schema={
+            "text": pl.String,
+            "outcome": pl.String,
+            "worded_value": pl.Float64,
+            "worded_comparator": pl.String,
+        },
+        orient="row",
+    )
+
+
+def _exposures(
+    raws: Sequence[Raw], engine: Engine, knowledge: Knowledge, policy: Policy
+) -> tuple[Frame, list[Frame], list[dict[str, Any]]]:
+    parts, signals = [], []
+    for raw in raws:
+        rows = raw.tables.get("raw_drugs")
+        if rows is None:
+            continue
+        understood = drugs.understand(engine.collect(drugs.vocabulary(rows)).to_dicts(), knowledge)
+        signals += [_drug_issue(raw.source, row) for row in understood if row["reason"]]
+        known = [{k: row[k] for k in (*drugs.SIGNAL, "ingredient", "reason")} for row in understood if not row["reason"]]
+        if known:
+            parts.append(drugs.given(rows, engine.load(pl.DataFrame(known), "ingredients")))
+    if not parts:
+        return _empty(raws, engine)(contracts.EXPOSURES), [], signals
+    given = nw.concat(parts)
+    made = drugs.exposures(given, policy.number("exposure.join_days"), policy.flag("exposure.orders"))
+    return engine.materialise(made, "exposures"), [drugs.set_aside(given)], signals
+
+
+def _drug_issue(source: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    reason = "not_of_interest" if row["reason"] == "unknown_drug" else row["reason"]
+    return _issue(source, "raw_drugs", reason, str(row["name"] or row["code"]), row["n"])
+
+
+def _conditions(raws: Sequence[Raw], engine: Engine, knowledge: Knowledge) -> tuple[Frame, list[Frame]]:
+    parts, issues = [], []
+    for raw in raws:
+        rows = raw.tables.get("raw_conditions")
+        if rows is None:
+            continue
+        understood = diagnoses.understand(engine.collect(diagnoses.vocabulary(rows)).to_dicts(), knowledge)
+        if understood:
+            known = pl.DataFrame([{k: row[k] for k in (*diagnoses.SIGNAL, "condition")} for row in understood])
+            parts.append(diagnoses.conditions(rows, engine.load(known, "conditions")))
+            issues.append(diagnoses.set_aside(rows))
+    if not parts:
+        return _empty(raws, engine)(contracts.CONDITIONS), []
+    return engine.materialise(nw.concat(parts), "conditions"), issues
+
+
+def mark(
+    counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]
+) -> Frame:
+    """Counts with age, limit in force, grades side by side, and low or not."""
+    aged = choose.with_age(counts, patients)
+    chosen = choose.choose(aged, knowledge, policy, frozenset(present))
+    prepared = grades_room.prepare(chosen, policy.text("grade_limits"), policy.text("direction"))
+    graded = grades_room.grade(prepared, knowledge, policy.names("standards"), policy.text("direction"))
+    return episodes_room.mark_low(graded, policy)
+
+
+def find_episodes(
+    marked: Frame, made: Harmonised, engine: Engine, knowledge: Knowledge, policy: Policy, as_of: int
+) -> tuple[Frame, Frame]:
+    """Numbered counts of the persons and lines with a low count, and their episodes."""
+    lines = engine.materialise(episodes_room.of_interest(marked), "lines")
+    chemotherapy = [row["id"] for row in knowledge["ingredients"] if "chemotherapy" in row["groups"].split(";")]
+    cycles = engine.materialise(episodes_room.cycle_starts(made.exposures, chemotherapy), "cycles")
+    rows = engine.materialise(marked.join(lines, on=[*episodes_room.LINE], how="semi"), "rows")
+    numbered = engine.materialise(episodes_room.number(rows, cycles, policy, as_of), "numbered")
+    ends = made.patients.select("patient_id", "death")
+    found = episodes_room.summarise(numbered, knowledge, policy.names("standards"), policy, ends)
+    return numbered, engine.materialise(found, "episodes")
+
+
+def _grades(marked: Frame, engine: Engine, policy: Policy) -> Frame:
+    names = policy.names("standards")
+    standards = engine.load(pl.DataFrame({"standard": list(names)}), "standards")
+    return grades_room.grades(marked, standards, names)
+
+
+def _last_minute(engine: Engine, counts: Frame) -> int:
+    """The end of the last day on which a count stands."""
+    last = engine.collect(counts.select(col("minute").max())).item()
+    return 0 if last is None else (int(last) // 1440 + 1) * 1440 - 1
+
+
+def _conflicts(counts: Frame) -> Frame:
+    return _marked_counts(counts.filter(col("conflict")), "harmonise", lit("conflicting_results"))
+
+
+def _limit_issues(marked: Frame) -> Frame:
+    """One row per reason and analyte for counts without a limit in force."""
+    without = marked.filter(col("limit_basis") == "none")
+    grouped = without.group_by("source", "analyte", "limit_reason").agg(n=nw.len().cast(nw.Int64))
+    return grouped.select(
+        lit("reference").alias("stage"),
+        "source",
+        lit("counts").alias("table"),
+        lit("").alias("row_id"),
+        col("limit_reason").alias("reason"),
+        col("analyte").alias("detail"),
+        "n",
+        lit(False).alias("set_aside"),
+    )
+
+
+def _marked_counts(rows: Frame, stage: str, reason: nw.Expr) -> Frame:
+    return rows.select(
+        lit(stage).alias("stage"),
+        "source",
+        lit("counts").alias("table"),
+        col("row_id").cast(nw.String).alias("row_id"),
+        reason.alias("reason"),
+        col("analyte").alias("detail"),
+        lit(1).cast(nw.Int64).alias("n"),
+        lit(False).alias("set_aside"),
+    )
+
+
+def _signal_issues(signals: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Signals that went no further, by code and unit; and those that were read against their code."""
+    rows = []
+    for row in signals:
+        detail = " ".join(str(row[name]) for name in ("system", "code", "name", "specimen", "unit") if row[name])
+        if row["reason"]:
+            rows.append(_issue(row["source"], "raw_results", row["reason"], detail, row["n"]))
+        elif row["note"]:
+            rows.append(_issue(row["source"], "raw_results", row["note"], detail, row["n"], set_aside=False))
+    return rows
+
+
+def _issue(source: str, table: str, reason: str, detail: str, n: int, set_aside: bool = True) -> dict[str, Any]:
+    return {
+        "stage": "harmonise",
+        "source": source,
+        "table": table,
+        "row_id": "",
+        "reason": reason,
+        "detail": detail,
+        "n": n,
+        "set_aside": set_aside,
+    }
+
+
+def _issue_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={name: polars_type(contracts.ISSUES, name) for name in contracts.ISSUES.names})
+
+
+def polars_type(table: Table, column: str, ids: type[pl.DataType] = pl.String) -> type[pl.DataType]:
+    """The Polars type of a contract column; ids are of the type of the source."""
+    named: dict[str, type[pl.DataType]] = {
+        "String": pl.String,
+        "Int64": pl.Int64,
+        "Float64": pl.Float64,
+        "Boolean": pl.Boolean,
+    }
+    return named.get(table.column(column).type, ids)
+
+
+def _empty(raws: Sequence[Raw], engine: Engine) -> Callable[[Table], Frame]:
+    ids = _id_types(raws)
+
+    def make(table: Table) -> Frame:
+        schema = {
+            name: polars_type(table, name, ids["patient_id"] if name == "patient_id" else ids["row_id"])
+            for name in table.names
+        }
+        return engine.load(pl.DataFrame(schema=schema), table.name)
+
+    return make
+
+
+def _id_types(raws: Sequence[Raw]) -> dict[str, type[pl.DataType]]:
+    found: dict[str, type[pl.DataType]] = {}
+    for name in ("patient_id", "row_id"):
+        types = {frame.collect_schema()[name] for raw in raws for frame in raw.tables.values()}
+        found[name] = pl.Int64 if types == {nw.Int64()} else pl.String
+    return found
+
+
+def _same_ids(raws: Sequence[Raw]) -> list[Raw]:
+    """Sources whose ids differ in type are all brought to text, so that persons can meet."""
+    ids = _id_types(raws)
+    made = []
+    for raw in raws:
+        tables = {}
+        for name, frame in raw.tables.items():
+            schema = frame.collect_schema()
+            casts = [
+                col(column).cast(nw.String)
+                for column, dtype in ids.items()
+                if dtype is pl.String and schema[column] != nw.String
+            ]
+            tables[name] = frame.with_columns(*casts) if casts else frame
+        made.append(Raw(raw.source, raw.format, tables, raw.issues, raw.rows_in, raw.files))
+    return made
+
+
+def _merged(raws: Sequence[Raw], table: str) -> Frame | None:
+    parts = [raw.tables[table] for raw in raws if table in raw.tables]
+    return nw.concat(parts) if parts else None

@@ -1,0 +1,130 @@
+"""The limit in force for each count: the laboratory's own, else a published one by age, sex and context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col, lit, when
+
+from leukopenia.contracts import Knowledge
+from leukopenia.policy import Policy
+
+Frame = nw.LazyFrame[Any]
+
+YEAR_HOURS = 8766
+NEWBORN_HOURS = 28 * 24
+
+
+def with_age(counts: Frame, patients: Frame) -> Frame:
+    """Counts beside age and sex: `age_hours` (null: unknown), `age_days`, `sex`, `hiv_from`, `duffy_null`.
+
+    The age of a newborn is known in hours only if birth and count are; a birth year alone gives an age in years.
+    """
+    person = patients.select("patient_id", "sex", "birth", "birth_precision", "hiv_from", "duffy_null")
+    joined = counts.join(person, on="patient_id", how="left")
+    hours = (col("minute") - col("birth")) // 60
+    return joined.with_columns(
+        age_hours=when(hours >= 0).then(hours),
+        age_days=when(hours >= 0).then(col("minute") // 1440 - col("birth") // 1440),
+        sex=col("sex").fill_null("unknown"),
+        duffy_null=col("duffy_null").fill_null(False),
+        hours_known=((col("birth_precision") == "minute") & (col("time_precision") == "minute")).fill_null(False),
+    )
+
+
+def choose(counts: Frame, knowledge: Knowledge, policy: Policy, present: frozenset[str]) -> Frame:
+    """Add the limit in force to counts that `with_age` has prepared.
+
+    Parameters
+    ----------
+    counts : Frame
+        contracts.COUNTS with the columns of `with_age`.
+    knowledge : Knowledge
+        Uses intervals and interval_choice.
+    policy : Policy
+        `published_limits` and `context`.
+    present : frozenset of str
+        Analytes that occur; rows for others are not folded in.
+
+    Returns
+    -------
+    Frame
+        With limit_low, limit_high (10^9/L, g/L), limit_basis, interval_id and limit_reason.
+    """
+    own = ~col("low").is_null()
+    published = policy.flag("published_limits")
+    rows = _rows(knowledge, present) if published else []
+    context = policy.text("context")
+    chosen = counts.with_columns(interval=_fold(rows, context)) if rows else counts.with_columns(interval=lit(""))
+    limits = {row["interval_id"]: row for row in knowledge["intervals"]}
+    used = sorted({row["interval_id"] for row in rows if row["interval_id"]})
+    low, high = (_values(used, limits, name) for name in ("low", "high"))
+    has = col("interval") != ""
+    return chosen.with_columns(
+        limit_low=when(own).then(col("low")).otherwise(low),
+        limit_high=when(own).then(col("high")).otherwise(high),
+        limit_basis=when(own).then(lit("laboratory")).when(has).then(lit("published")).otherwise(lit("none")),
+        interval_id=when(own).then(lit("")).otherwise(col("interval")),
+        limit_reason=when(own | has).then(lit("")).otherwise(_reason(published)),
+    ).drop("interval")
+
+
+def _rows(knowledge: Knowledge, present: frozenset[str]) -> list[dict[str, str]]:
+    return [dict(row) for row in knowledge["interval_choice"] if row["analyte"] in present]
+
+
+def _fold(rows: list[dict[str, str]], context: str) -> nw.Expr:
+    """The rows of interval_choice as one expression; Duffy-null rows stand before the general ones."""
+    picked = lit("")
+    for row in sorted(rows, key=lambda row: (row["context"] == "duffy_null", row["sex"] != "any")):
+        if row["context"] not in ("general", "duffy_null") or (row["context"] == "duffy_null" and context == "general"):
+            continue
+        condition = (
+            (col("analyte") == row["analyte"])
+            & (col("age_hours") >= int(row["age_from_hours"]))
+            & (col("age_hours") < int(row["age_to_hours"]))
+        )
+        if int(row["age_from_hours"]) < NEWBORN_HOURS and row["interval_id"]:
+            condition = condition & col("hours_known")
+        if row["sex"] != "any":
+            condition = condition & (col("sex") == row["sex"])
+        if row["context"] == "duffy_null" and context == "recorded":
+            condition = condition & col("duffy_null")
+        picked = when(condition).then(lit(row["interval_id"])).otherwise(picked)
+    return picked
+
+
+def _values(used: list[str], limits: dict[str, Any], name: str) -> nw.Expr:
+    value = lit(None).cast(nw.Float64)
+    for interval in used:
+        if limits[interval][name]:
+            value = when(col("interval") == interval).then(lit(float(limits[interval][name]))).otherwise(value)
+    return value
+
+
+def _reason(published: bool) -> nw.Expr:
+    if not published:
+        return lit("no_laboratory_limit")
+    newborn = (col("age_hours") < NEWBORN_HOURS) & ~col("hours_known")
+    return (
+        when(col("age_hours").is_null())
+        .then(lit("age_unknown"))
+        .when(newborn)
+        .then(lit("neonate_needs_hours"))
+        .otherwise(lit("no_published_limit"))
+    )
+
+
+def limits(chosen: Frame) -> Frame:
+    """contracts.LIMITS from counts that `choose` has prepared."""
+    return chosen.select(
+        "patient_id",
+        "analyte",
+        "minute",
+        col("limit_low").alias("low"),
+        col("limit_high").alias("high"),
+        col("limit_basis").alias("basis"),
+        "interval_id",
+        col("limit_reason").alias("reason"),
+    )

@@ -1,0 +1,14 @@
+"""The report room: tables and texts in, one self-contained page out; and the OMOP cohort table.
+
+The room formats and cites. It grades nothing and judges nothing: every grade, limit, episode and red flag comes in
+with `Facts`.
+"""
+
+from __future__ import annotations
+
+from leukopenia.report.cohort import omop_cohort
+from leukopenia.report.facts import Facts
+from leukopenia.report.page import render
+from leukopenia.report.summary import summarise
+
+__all__ = ["Facts", "omop_cohort", "render", "summarise"]

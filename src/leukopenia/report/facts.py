@@ -1,0 +1,119 @@
+"""What a report is made from, and the rows of one person taken out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+Row = dict[str, Any]
+
+RISK_KINDS = {
+    "severe_neutropenia_with_fever": "Severe neutropenia with fever or signs of sepsis",
+    "blasts": "Blasts in the blood",
+    "leukoerythroblastic": "Leukoerythroblastic film",
+    "pancytopenia": "Pancytopenia",
+    "agranulocytosis": "Agranulocytosis",
+    "neutropenia_on_suspect_drug": "Neutropenia while a suspect drug goes on",
+    "severe_neutropenia": "Severe neutropenia",
+    "bicytopenia": "Bicytopenia",
+    "count_may_not_be_real": "The count may not be real",
+}
+"""Kinds of `risks`, the most urgent first, with their headings."""
+
+NOT_REAL = "count_may_not_be_real"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a report is made from.
+
+    Parameters
+    ----------
+    patients, counts, limits, grades, episodes, findings, exposures, conditions, issues : polars.DataFrame
+        The tables of `leukopenia.contracts`. For a large cohort they may hold only the persons to be shown;
+        the cohort pages are made from `summary` alone.
+    risks : polars.DataFrame
+        patient_id, kind (see `RISK_KINDS`), definition, minute, detail, source_id, ongoing.
+    summary : dict
+        Cohort aggregates, see `leukopenia.report.summarise`; beside them, where there are any:
+        ``bands``: rows {standard, analyte, grade, below (10^9/L; None: the lower limit), source_id}, drawn behind
+        the counts; ``names``: {id: plain name}; ``groups``: {id of a drug, condition or finding: ``suspect``,
+        ``chemotherapy``, ``growth factor``, ``steroid``, ``transfusion`` or ``dialysis``}.
+    policy : dict
+        Every value of the policy.
+    references : dict of str to str
+        One-line citation of each source_id.
+    manifest : dict
+        versions, inputs, as_of (date, text or minute), accounting.
+    """
+
+    patients: pl.DataFrame
+    counts: pl.DataFrame
+    limits: pl.DataFrame
+    grades: pl.DataFrame
+    episodes: pl.DataFrame
+    findings: pl.DataFrame
+    exposures: pl.DataFrame
+    conditions: pl.DataFrame
+    issues: pl.DataFrame
+    risks: pl.DataFrame
+    summary: dict[str, Any]
+    policy: dict[str, Any]
+    references: dict[str, str]
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The rows of one person, each table in the order of time."""
+
+    patient_id: int | str
+    patient: Row
+    counts: list[Row]
+    limits: list[Row]
+    grades: list[Row]
+    episodes: list[Row]
+    findings: list[Row]
+    exposures: list[Row]
+    conditions: list[Row]
+    risks: list[Row]
+
+
+_LATEST = 2**62
+_TIME = {
+    "counts": "minute",
+    "limits": "minute",
+    "grades": "minute",
+    "episodes": "onset",
+    "findings": "minute",
+    "exposures": "start",
+    "conditions": "start",
+    "risks": "minute",
+}
+
+
+def records(facts: Facts, patient_ids: Iterable[int | str]) -> list[Record]:
+    """The records of these persons, in the order given."""
+    wanted = list(patient_ids)
+    # One person at the bedside is all there is in the tables: nothing to pick out, and no time to lose with it.
+    chosen = None if facts.patients.height == len(wanted) else pl.col("patient_id").is_in(wanted)
+    patients = {row["patient_id"]: row for row in _rows(facts.patients, chosen)}
+    parts = {name: _by_patient(_rows(getattr(facts, name), chosen), time) for name, time in _TIME.items()}
+    return [
+        Record(one, patients.get(one, {}), **{name: part.get(one, []) for name, part in parts.items()})
+        for one in wanted
+    ]
+
+
+def _rows(table: pl.DataFrame, chosen: pl.Expr | None) -> list[Row]:
+    return (table if chosen is None or not table.height else table.filter(chosen)).to_dicts()
+
+
+def _by_patient(rows: list[Row], time: str) -> dict[int | str, list[Row]]:
+    parts: dict[int | str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: _LATEST if row[time] is None else row[time]):
+        parts.setdefault(row["patient_id"], []).append(row)
+    return parts

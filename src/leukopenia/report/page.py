@@ -1,0 +1,160 @@
+"""The report: one self-contained page, put together from the facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from leukopenia.report import numbers, words
+from leukopenia.report.danger import danger, danger_in_numbers, title
+from leukopenia.report.disclosure import counts_hidden, disclose
+from leukopenia.report.facts import NOT_REAL, Facts, records
+from leukopenia.report.patient import PatientPage, choose_patients, patient_page
+from leukopenia.report.svg import HATCH
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PATIENT_PAGES = 50
+"""How many persons get a page of their own in one report."""
+
+
+def render(facts: Facts, redact_small_cells: bool = False) -> str:
+    """The whole report as one HTML page that needs nothing else: no script, no network, no font.
+
+    Parameters
+    ----------
+    facts : Facts
+        Tables, aggregates, texts.
+    redact_small_cells : bool
+        Counts of seven or fewer are redacted and others rounded to five; there are no pages of persons, no list of
+        persons with red flags and no plot of single episodes.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    shown = _redacted(facts) if redact_small_cells else _open(facts)
+    return _environment().get_template("page.html.j2").render(shown)
+
+
+def _open(facts: Facts) -> dict[str, Any]:
+    chosen = choose_patients(facts.patients, facts.episodes, facts.risks, PATIENT_PAGES)
+    pages = [patient_page(record, facts, f"patient-{n}") for n, record in enumerate(records(facts, chosen), start=1)]
+    persons = facts.summary["totals"]["persons"]
+    return {
+        **_common(facts, facts.summary, facts.manifest, redacted=False),
+        "danger": danger(facts.risks),
+        "patients": pages,
+        "anchors": {page.patient_id: page.key for page in pages},
+        "not_shown": max(persons - len(pages), 0),
+        "one_patient": persons == 1,
+    }
+
+
+def _redacted(facts: Facts) -> dict[str, Any]:
+    summary = disclose(facts.summary)
+    counted = {key: counts_hidden(value) for key, value in facts.manifest.items() if key in ("accounting", "inputs")}
+    no_pages: list[PatientPage] = []
+    return {
+        **_common(facts, summary, {**facts.manifest, **counted}, redacted=True),
+        "danger": danger_in_numbers(summary),
+        "patients": no_pages,
+        "anchors": {},
+        "not_shown": 0,
+        "one_patient": False,
+    }
+
+
+def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], redacted: bool) -> dict[str, Any]:
+    footnotes = Footnotes(facts.references)
+    return {
+        "redacted": redacted,
+        "as_of": _as_of(manifest.get("as_of")),
+        "totals": summary["totals"],
+        "missing": summary.get("missing", []),
+        "severity": numbers.severity_table(summary.get("severity", []), redacted),
+        "lines": numbers.line_pages(summary, redacted),
+        "attrition": numbers.attrition_table(summary.get("attrition", [])),
+        "quality": numbers.quality_table(summary.get("lines", [])),
+        "limits": numbers.limits_table(summary.get("limits", [])),
+        "unknown": numbers.unknown_reasons(summary.get("unknown", [])),
+        "set_aside": numbers.issue_reasons(summary.get("set_aside", []), True),
+        "marked": numbers.issue_reasons(summary.get("set_aside", []), False),
+        "units": summary.get("units", []),
+        "band_sources": sorted({band["source_id"] for band in summary.get("bands", [])}),
+        "policy": list(flat(facts.policy)),
+        "manifest": list(flat({key: value for key, value in manifest.items() if key != "as_of"})),
+        "footnotes": footnotes,
+        "summary_json": _json(summary),
+        "not_real_kind": NOT_REAL,
+    }
+
+
+def _json(summary: Mapping[str, Any]) -> str:
+    """The aggregates, one to a line."""
+    parts = [f"{json.dumps(key)}: {json.dumps(part, ensure_ascii=False, default=str)}" for key, part in summary.items()]
+    return "{\n" + ",\n".join(parts) + "\n}"
+
+
+class Footnotes:
+    """Numbers of the references, in the order of the list; what is cited without a citation is listed as such."""
+
+    def __init__(self, references: Mapping[str, str]) -> None:
+        self._texts = dict(references)
+        self._numbers = {source: n for n, source in enumerate(references, start=1)}
+
+    def number(self, source_id: str) -> int:
+        """The number of a source."""
+        if source_id not in self._numbers:
+            self._numbers[source_id] = len(self._numbers) + 1
+            self._texts[source_id] = "no citation was given for this source"
+        return self._numbers[source_id]
+
+    def rows(self) -> Iterator[tuple[int, str, str]]:
+        """Number, source_id and citation of every source."""
+        for source, n in self._numbers.items():
+            yield n, source, self._texts[source]
+
+
+def _as_of(value: Any) -> str:
+    return words.day(value) if isinstance(value, int) else str(value or "the last record")
+
+
+def flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """A nested structure as pairs of a dotted name and a text; a list of plain values stays one text."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from flat(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(tree, list | tuple) and any(isinstance(value, Mapping | list | tuple) for value in tree):
+        for n, value in enumerate(tree, start=1):
+            yield from flat(value, f"{path}.{n}")
+    elif isinstance(tree, list | tuple):
+        yield path, ", ".join(str(value) for value in tree)
+    else:
+        yield path, "" if tree is None else str(tree)
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, compiled once. Everything printed is cleaned, then escaped; nothing is exempt."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        finalize=words.clean,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(when=words.when, whole=words.whole, kind_title=title)
+    environment.globals.update(hatch=Markup(HATCH))
+    return environment
