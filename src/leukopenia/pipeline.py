@@ -90,7 +90,7 @@ def run(
     made = harmonise(raws, engine, knowledge, policy, site_maps)
     progress("limits and grades")
     as_of = policy.as_of if policy.as_of is not None else _last_minute(engine, made.counts)
-    marked = mark(made.counts, made.patients, knowledge, policy, made.present)
+    marked = engine.materialise(mark(made.counts, made.patients, knowledge, policy, made.present), "marked")
     progress("episodes")
     numbered, episodes = find_episodes(marked, made, engine, knowledge, policy, as_of)
     progress("red flags")

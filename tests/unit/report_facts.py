@@ -15,7 +15,13 @@ DAY = 1440
 START = 28_500_000
 """A morning in March 2024, in minutes since 1970."""
 
-_TYPES = {"String": pl.String, "Int64": pl.Int64, "Float64": pl.Float64, "Boolean": pl.Boolean, "Int64|String": pl.String}
+_TYPES = {
+    "String": pl.String,
+    "Int64": pl.Int64,
+    "Float64": pl.Float64,
+    "Boolean": pl.Boolean,
+    "Int64|String": pl.String,
+}
 _DEFAULTS: dict[str, Any] = {"String": "", "Boolean": False, "Int64|String": "r1"}
 _RISKS = {
     "patient_id": pl.String,
@@ -35,7 +41,10 @@ Rows = list[dict[str, Any]]
 def table(name: str, rows: Rows) -> pl.DataFrame:
     """Rows as a table of the contract, absent columns filled with their plain value."""
     columns = TABLES[name].columns
-    whole = [{c.name: row.get(c.name, None if c.nullable else _DEFAULTS.get(c.type)) for c in columns} for row in rows]
+    whole = [
+        {c.name: row.get(c.name, None if c.nullable else _DEFAULTS.get(c.type)) for c in columns}
+        for row in rows
+    ]
     return pl.DataFrame(whole, schema={c.name: _TYPES[c.type] for c in columns})
 
 
@@ -68,8 +77,11 @@ def course(patient: str, days: list[int], neutrophils: Callable[[int], float], r
 def limits_of(counts: Rows) -> Rows:
     """The laboratory's limits in force."""
     return [
-        {**{k: row[k] for k in ("patient_id", "analyte", "minute", "low", "high")}, "basis": "laboratory" if row["low"] else "none",
-         "reason": "" if row["low"] else "no_laboratory_limit"}
+        {
+            **{k: row[k] for k in ("patient_id", "analyte", "minute", "low", "high")},
+            "basis": "laboratory" if row["low"] else "none",
+            "reason": "" if row["low"] else "no_laboratory_limit",
+        }
         for row in counts
     ]
 
@@ -82,8 +94,17 @@ def grades_of(counts: Rows) -> Rows:
             grade = _grade(row, standard)
             key = {k: row[k] for k in ("patient_id", "analyte", "minute")}
             reason = "no_numeric_term" if grade is None else ""
-            rows.append({**key, "standard": standard, "grade": grade, "at_least": row.get("comparator") == "<",
-                         "limit": row["low"], "limit_basis": "laboratory", "reason": reason})
+            rows.append(
+                {
+                    **key,
+                    "standard": standard,
+                    "grade": grade,
+                    "at_least": row.get("comparator") == "<",
+                    "limit": row["low"],
+                    "limit_basis": "laboratory",
+                    "reason": reason,
+                }
+            )
     return rows
 
 
@@ -102,7 +123,10 @@ def episodes_of(counts: Rows) -> Rows:
     """Runs of low counts, ended by the first count that is not low."""
     rows = []
     for patient, analyte in sorted({(r["patient_id"], r["analyte"]) for r in counts if r["analyte"] in CUTS}):
-        mine = sorted((r for r in counts if (r["patient_id"], r["analyte"]) == (patient, analyte)), key=lambda r: r["minute"])
+        mine = sorted(
+            (r for r in counts if (r["patient_id"], r["analyte"]) == (patient, analyte)),
+            key=lambda r: r["minute"],
+        )
         run: Rows = []
         before = None
         for row in [*mine, None]:
@@ -115,20 +139,39 @@ def episodes_of(counts: Rows) -> Rows:
     return rows
 
 
-def _episode(run: Rows, before: dict[str, Any] | None, after: dict[str, Any] | None, n: int) -> dict[str, Any]:
+def _episode(
+    run: Rows, before: dict[str, Any] | None, after: dict[str, Any] | None, n: int
+) -> dict[str, Any]:
     lowest = min(run, key=lambda r: r["value"])
     patient, analyte, value = lowest["patient_id"], lowest["analyte"], lowest["value"]
     words = [(0.1, "profound"), (0.5, "severe"), (1.0, "moderate"), (9.0, "mild")]
     severity = next(w for cut, w in words if value < cut) if analyte == "neutrophils" else ""
-    worst = {f"worst_{s.replace('-', '_').replace('.', '_')}": _grade(lowest, s) for s in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")}
+    worst = {
+        f"worst_{s.replace('-', '_').replace('.', '_')}": _grade(lowest, s)
+        for s in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")
+    }
     long = run[-1]["minute"] - run[0]["minute"] > 90 * DAY
     return {
-        "episode_id": f"{patient}/{analyte}/{n}", "patient_id": patient, "analyte": analyte, "number": n,
-        "onset": run[0]["minute"], "last_not_low": before and before["minute"], "nadir": value,
-        "nadir_comparator": lowest.get("comparator", ""), "nadir_minute": lowest["minute"], "last_low": run[-1]["minute"],
-        "recovery": after and after["minute"], "state": "closed" if after else "open", "n_low": len(run),
-        "n_counts": len(run) + 1, "confirmed": len(run) > 1, "chronicity": "chronic" if long else "acute",
-        "severity": severity, "basis": "laboratory", **worst, "worst_at_least": False,
+        "episode_id": f"{patient}/{analyte}/{n}",
+        "patient_id": patient,
+        "analyte": analyte,
+        "number": n,
+        "onset": run[0]["minute"],
+        "last_not_low": before and before["minute"],
+        "nadir": value,
+        "nadir_comparator": lowest.get("comparator", ""),
+        "nadir_minute": lowest["minute"],
+        "last_low": run[-1]["minute"],
+        "recovery": after and after["minute"],
+        "state": "closed" if after else "open",
+        "n_low": len(run),
+        "n_counts": len(run) + 1,
+        "confirmed": len(run) > 1,
+        "chronicity": "chronic" if long else "acute",
+        "severity": severity,
+        "basis": "laboratory",
+        **worst,
+        "worst_at_least": False,
     }
 
 
@@ -145,20 +188,47 @@ def hospital(persons: int = 40, clozapine: str = "P-1042") -> dict[str, Any]:
     counts = _named_courses(clozapine)
     for n in range(persons):
         depth, length, first = noise.uniform(0.05, 3.2), noise.randrange(3, 80), noise.randrange(0, 60)
-        counts += course(f"P-{2000 + n}", list(range(0, 150, noise.choice((3, 7, 10)))), _dip(first, length, depth))
+        counts += course(
+            f"P-{2000 + n}", list(range(0, 150, noise.choice((3, 7, 10)))), _dip(first, length, depth)
+        )
     return {
         "counts": counts,
         "patients": _patients(sorted({row["patient_id"] for row in counts})),
         "exposures": _drugs(clozapine),
         "conditions": [
-            {"patient_id": clozapine, "condition": "cond:schizophrenia", "start": START - 900 * DAY, "certainty": "confirmed"},
-            {"patient_id": "P-1077", "condition": "cond:breast-cancer", "start": START - 40 * DAY, "certainty": "confirmed"},
+            {
+                "patient_id": clozapine,
+                "condition": "cond:schizophrenia",
+                "start": START - 900 * DAY,
+                "certainty": "confirmed",
+            },
+            {
+                "patient_id": "P-1077",
+                "condition": "cond:breast-cancer",
+                "start": START - 40 * DAY,
+                "certainty": "confirmed",
+            },
         ],
         "findings": [
-            {"patient_id": clozapine, "finding": "temperature", "minute": START + 46 * DAY + h * 60, "time_precision": "minute",
-             "value": t, "row_id": f"t{h}"}
+            {
+                "patient_id": clozapine,
+                "finding": "temperature",
+                "minute": START + 46 * DAY + h * 60,
+                "time_precision": "minute",
+                "value": t,
+                "row_id": f"t{h}",
+            }
             for h, t in ((0, 37.9), (6, 38.7), (14, 39.2), (26, 38.4), (50, 37.6))
-        ] + [{"patient_id": "P-1077", "finding": "platelet_clumps", "minute": START + 30 * DAY, "time_precision": "day", "text": "present"}],
+        ]
+        + [
+            {
+                "patient_id": "P-1077",
+                "finding": "platelet_clumps",
+                "minute": START + 30 * DAY,
+                "time_precision": "day",
+                "text": "present",
+            }
+        ],
         "risks": _risks(clozapine),
         "issues": _issues(),
     }
@@ -170,30 +240,74 @@ def _dip(first: int, length: int, depth: float) -> Callable[[int], float]:
 
 def _named_courses(clozapine: str) -> Rows:
     weekly, daily = list(range(0, 44, 7)), list(range(44, 56))
-    fall = {44: 0.9, 45: 0.41, 46: 0.14, 47: 0.06, 48: 0.02, 49: 0.04, 50: 0.08, 51: 0.11, 52: 0.2, 53: 0.24, 54: 0.31, 55: 0.38}
+    fall = {
+        44: 0.9,
+        45: 0.41,
+        46: 0.14,
+        47: 0.06,
+        48: 0.02,
+        49: 0.04,
+        50: 0.08,
+        51: 0.11,
+        52: 0.2,
+        53: 0.24,
+        54: 0.31,
+        55: 0.38,
+    }
     rows = course(clozapine, weekly + daily, lambda day: fall.get(day, 4.1 - day / 20))
-    rows = [r for r in rows if not (r["analyte"] == "neutrophils" and r["minute"] // DAY in {START // DAY + 48, START // DAY + 52})]
+    rows = [
+        r
+        for r in rows
+        if not (
+            r["analyte"] == "neutrophils" and r["minute"] // DAY in {START // DAY + 48, START // DAY + 52}
+        )
+    ]
     rows.append(count(clozapine, "neutrophils", START + 48 * DAY + 30, 0.1, comparator="<"))
-    rows.append(count(clozapine, "neutrophils", START + 52 * DAY + 30, 1.4, comparator="<=", derivation="bounded_by_wbc"))
+    rows.append(
+        count(
+            clozapine, "neutrophils", START + 52 * DAY + 30, 1.4, comparator="<=", derivation="bounded_by_wbc"
+        )
+    )
     cycle = [day for day in range(0, 130) if day % 21 in (0, 7, 10, 13, 17)] + [420, 440, 460, 500]
-    chemo = course("P-1077", cycle, lambda day: 3.9 - 3.5 * (day < 126) * (day % 21 in (10, 13)) - 2 * (day < 126 and day % 21 == 7))
+    chemo = course(
+        "P-1077",
+        cycle,
+        lambda day: 3.9 - 3.5 * (day < 126) * (day % 21 in (10, 13)) - 2 * (day < 126 and day % 21 == 7),
+    )
     years = [d for d in range(0, 2400, 60) if not 700 < d < 1100] + list(range(1500, 1530, 2))
-    duffy = course("P-1101", years, lambda day: 0.35 if 1504 <= day <= 1518 else 1.55 + 0.5 * (day % 120 == 0))
+    duffy = course(
+        "P-1101", years, lambda day: 0.35 if 1504 <= day <= 1518 else 1.55 + 0.5 * (day % 120 == 0)
+    )
     return rows + chemo + duffy
 
 
 def _patients(ids: list[str]) -> Rows:
     return [
-        {"patient_id": one, "sex": "female" if n % 2 else "male", "birth": START - (24 + n % 50) * 365 * DAY,
-         "birth_precision": "year" if n % 3 else "day", "duffy_null": one == "P-1101"}
+        {
+            "patient_id": one,
+            "sex": "female" if n % 2 else "male",
+            "birth": START - (24 + n % 50) * 365 * DAY,
+            "birth_precision": "year" if n % 3 else "day",
+            "duffy_null": one == "P-1101",
+        }
         for n, one in enumerate(ids)
     ]
 
 
 def _drugs(clozapine: str) -> Rows:
-    def drug(patient: str, name: str, start: int, end: int, status: str = "administered", **more: Any) -> dict[str, Any]:
+    def drug(
+        patient: str, name: str, start: int, end: int, status: str = "administered", **more: Any
+    ) -> dict[str, Any]:
         span = {"start": START + start * DAY, "end": START + end * DAY}
-        return {"patient_id": patient, "ingredient": name, **span, "status": status, "route": "systemic", "rows": 1, **more}
+        return {
+            "patient_id": patient,
+            "ingredient": name,
+            **span,
+            "status": status,
+            "route": "systemic",
+            "rows": 1,
+            **more,
+        }
 
     rows = [
         drug(clozapine, "drug:clozapine", -12, 46, "dispensed", dose=300.0, dose_unit="mg"),
@@ -205,8 +319,13 @@ def _drugs(clozapine: str) -> Rows:
     ]
     for cycle in range(6):
         day = 21 * cycle
-        rows += [drug("P-1077", f"drug:{n}", day, day) for n in ("docetaxel", "doxorubicin", "cyclophosphamide")]
-        rows += [drug("P-1077", "drug:dexamethasone", day - 1, day + 1), drug("P-1077", "drug:pegfilgrastim", day + 1, day + 1)]
+        rows += [
+            drug("P-1077", f"drug:{n}", day, day) for n in ("docetaxel", "doxorubicin", "cyclophosphamide")
+        ]
+        rows += [
+            drug("P-1077", "drug:dexamethasone", day - 1, day + 1),
+            drug("P-1077", "drug:pegfilgrastim", day + 1, day + 1),
+        ]
     return rows
 
 
@@ -215,11 +334,35 @@ def _risks(clozapine: str) -> Rows:
     rows = [
         (clozapine, "severe_neutropenia_with_fever", "idsa-2011", 46, fever, "freifeld2011", True),
         (clozapine, "agranulocytosis", "andersohn-2007", 46, "ANC 0.14, then <0.1", "andersohn2007", True),
-        (clozapine, "neutropenia_on_suspect_drug", "", 46, "valproate goes on while ANC is 0.38", "andersohn2007", True),
+        (
+            clozapine,
+            "neutropenia_on_suspect_drug",
+            "",
+            46,
+            "valproate goes on while ANC is 0.38",
+            "andersohn2007",
+            True,
+        ),
         ("P-2003", "blasts", "", 90, film, "icsh2015", True),
         ("P-1077", "severe_neutropenia", "ctcae-5.0", 115, "ANC 0.39 after cycle 6", "ctcae5", False),
-        ("P-1077", "count_may_not_be_real", "", 30, "platelet clumps in the film: platelets may be falsely low", "icsh2015", True),
-        ("P-2011", "count_may_not_be_real", "", 20, "unit repaired: value and range were a thousand times too large", "", True),
+        (
+            "P-1077",
+            "count_may_not_be_real",
+            "",
+            30,
+            "platelet clumps in the film: platelets may be falsely low",
+            "icsh2015",
+            True,
+        ),
+        (
+            "P-2011",
+            "count_may_not_be_real",
+            "",
+            20,
+            "unit repaired: value and range were a thousand times too large",
+            "",
+            True,
+        ),
     ]
     names = ("patient_id", "kind", "definition", "minute", "detail", "source_id", "ongoing")
     return [{**dict(zip(names, row, strict=True)), "minute": START + row[3] * DAY} for row in rows]
@@ -227,13 +370,26 @@ def _risks(clozapine: str) -> Rows:
 
 def _issues() -> Rows:
     rows = [
-        ("harmonise", "raw_results", "not_of_interest", 5120, True), ("harmonise", "raw_results", "not_blood", 214, True),
-        ("harmonise", "raw_results", "unknown_unit", 12, True), ("harmonise", "raw_results", "no_time", 3, True),
-        ("harmonise", "raw_results", "duplicate_copy", 96, True), ("read", "raw_results", "bad_line", 2, True),
-        ("harmonise", "raw_results", "conflicting_results", 4, False), ("harmonise", "raw_drugs", "unknown_drug", 31, True),
+        ("harmonise", "raw_results", "not_of_interest", 5120, True),
+        ("harmonise", "raw_results", "not_blood", 214, True),
+        ("harmonise", "raw_results", "unknown_unit", 12, True),
+        ("harmonise", "raw_results", "no_time", 3, True),
+        ("harmonise", "raw_results", "duplicate_copy", 96, True),
+        ("read", "raw_results", "bad_line", 2, True),
+        ("harmonise", "raw_results", "conflicting_results", 4, False),
+        ("harmonise", "raw_drugs", "unknown_drug", 31, True),
     ]
     return [
-        {"stage": stage, "source": "lab", "table": name, "row_id": "", "reason": reason, "detail": "", "n": n, "set_aside": aside}
+        {
+            "stage": stage,
+            "source": "lab",
+            "table": name,
+            "row_id": "",
+            "reason": reason,
+            "detail": "",
+            "n": n,
+            "set_aside": aside,
+        }
         for stage, name, reason, n, aside in rows
     ]
 
@@ -256,26 +412,43 @@ def facts(world: dict[str, Any] | None = None, **more: Any) -> Facts:
     }
     parts: dict[str, Any] = {
         **tables,
-        "summary": {**summarise({**tables, "raw_results": raw_results(counts)}), "bands": BANDS, "names": {}, "groups": GROUPS},
-        "policy": {"standards": ["ctcae-5.0", "ctcae-6.0"], "gap_days": 90, "recovery": {"counts": 2, "days": 3}},
+        "summary": {
+            **summarise(tables, received(counts)),
+            "bands": BANDS,
+            "names": {},
+            "groups": GROUPS,
+        },
+        "policy": {
+            "standards": ["ctcae-5.0", "ctcae-6.0"],
+            "gap_days": 90,
+            "recovery": {"counts": 2, "days": 3},
+        },
         "references": REFERENCES,
-        "manifest": {"as_of": "2024-05-02", "versions": {"leukopenia": "0.1.0", "knowledge": "2024.1"},
-                     "inputs": [{"name": "lab.csv", "rows": 8123, "sha256": "9f2c…"}], "accounting": {"raw_results": 8123}},
+        "manifest": {
+            "as_of": "2024-05-02",
+            "versions": {"leukopenia": "0.1.0", "knowledge": "2024.1"},
+            "inputs": [{"name": "lab.csv", "rows": 8123, "sha256": "9f2c…"}],
+            "accounting": {"raw_results": 8123},
+        },
     }
     return Facts(**{**parts, **more})
 
 
-def raw_results(counts: Rows) -> pl.DataFrame:
+def received(counts: Rows) -> dict[str, Any]:
     """As many rows as counts and rows set aside, in the units of the world."""
-    units = ["10*9/L", "10*3/uL", "K/uL", "g/L"]
-    rows = [{"patient_id": row["patient_id"], "unit": units[n % 4]} for n, row in enumerate(counts)]
-    aside = [{"patient_id": counts[0]["patient_id"], "unit": ""}] * (5120 + 214 + 12 + 3 + 96)
-    return pl.DataFrame(rows + aside)
+    rows = len(counts) + 5120 + 214 + 12 + 3 + 96 + 2
+    units = [{"unit": "10*9/L", "rows": 2000}, {"unit": "K/uL", "rows": 1200}, {"unit": "", "rows": 5320}]
+    return {"rows": rows, "units": [*units, {"unit": "rare unit", "rows": 3}]}
 
 
 GROUPS = {
-    "drug:clozapine": "suspect", "drug:valproate": "suspect", "drug:docetaxel": "chemotherapy", "drug:doxorubicin": "chemotherapy",
-    "drug:cyclophosphamide": "chemotherapy", "drug:filgrastim": "growth factor", "drug:pegfilgrastim": "growth factor",
+    "drug:clozapine": "suspect",
+    "drug:valproate": "suspect",
+    "drug:docetaxel": "chemotherapy",
+    "drug:doxorubicin": "chemotherapy",
+    "drug:cyclophosphamide": "chemotherapy",
+    "drug:filgrastim": "growth factor",
+    "drug:pegfilgrastim": "growth factor",
     "drug:dexamethasone": "steroid",
 }
 REFERENCES = {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -19,15 +18,6 @@ Frame = nw.LazyFrame[Any]
 
 UPPER_BOUNDS = ("<", "<=")
 LOWER_BOUNDS = (">", ">=")
-
-
-@dataclass(frozen=True)
-class Graded:
-    """Three expressions for one standard: grade (null: unknown), at_least, and reason."""
-
-    grade: nw.Expr
-    at_least: nw.Expr
-    reason: nw.Expr
 
 
 def column(standard: str) -> str:
@@ -55,47 +45,55 @@ def grade(counts: Frame, knowledge: Knowledge, standards: Iterable[str], directi
     Frame
         With grade_X, at_least_X and reason_X per standard.
     """
-    for standard in standards:
-        made = fold(knowledge, standard, direction)
-        name = column(standard)
-        counts = counts.with_columns(
-            made.grade.cast(nw.Int64).alias(f"grade_{name}"),
-            made.at_least.alias(f"at_least_{name}"),
-            made.reason.alias(f"reason_{name}"),
-        )
-    return counts
+    rows = {name: _rows(knowledge, name, direction) for name in standards}
+    graded = counts.with_columns(
+        years=_years(),
+        measured=col("comparator") == "",
+        # Censored on the side away from danger: '>100' when low counts are asked for.
+        away=col("comparator").is_in(list(LOWER_BOUNDS if direction == "low" else UPPER_BOUNDS)),
+    )
+    graded = graded.with_columns(
+        **{f"reached_{column(name)}": _reached(rows[name], direction).cast(nw.Int64) for name in rows},
+        **{f"term_{column(name)}": _term_reason(knowledge, rows[name], name, direction) for name in rows},
+    )
+    graded = graded.with_columns(**{f"reason_{column(name)}": _reason(rows[name], column(name)) for name in rows})
+    graded = graded.with_columns(
+        **{f"grade_{column(name)}": _grade(column(name)) for name in rows},
+        **{f"at_least_{column(name)}": _at_least(rows[name], column(name)) for name in rows},
+    )
+    return graded.drop("years", "measured", "away", *(f"{p}_{column(name)}" for name in rows for p in ("reached", "term")))
 
 
-def fold(knowledge: Knowledge, standard: str, direction: str) -> Graded:
-    """The criteria rows of one standard and direction as expressions."""
-    rows = [r for r in knowledge["criteria"] if r["standard"] == standard and r["direction"] == direction]
-    reached = _reached(rows, direction)
-    measured, censored_away = _censoring(direction)
-    reason = _reason(knowledge, rows, standard, direction)
-    unsettled = reached == 0
-    needs_limit = _analytes(rows, lambda row: row["bound"] != "value") & col("protocol_limit").is_null() & unsettled
-    # A bound that reaches no grade says nothing: the true count may be low or not.
-    silent = ~measured & ~censored_away & unsettled
-    # A bound on the other side leaves every milder grade possible.
-    open_side = censored_away & ~unsettled
-    full = (
-        when(reason != "")
-        .then(reason)
-        .when(needs_limit)
+def _rows(knowledge: Knowledge, standard: str, direction: str) -> Rows:
+    return [r for r in knowledge["criteria"] if r["standard"] == standard and r["direction"] == direction]
+
+
+def _grade(name: str) -> nw.Expr:
+    return when(col(f"reason_{name}") == "").then(col(f"reached_{name}"))
+
+
+def _at_least(rows: Rows, name: str) -> nw.Expr:
+    graded = col(f"reason_{name}") == ""
+    return graded & ~col("measured") & ~col("away") & (col(f"reached_{name}") < _worst(rows))
+
+
+def _reason(rows: Rows, name: str) -> nw.Expr:
+    """Why the grade is unknown: no term, no limit where one decides, or a bound on the wrong side."""
+    unsettled = col(f"reached_{name}") == 0
+    limited = _analytes(rows, lambda row: row["bound"] != "value")
+    # An upper bound that reaches no grade says nothing: the true count may be low or not.
+    silent = ~col("measured") & ~col("away") & unsettled
+    # A lower bound within a grade leaves every milder grade possible.
+    open_side = col("away") & ~unsettled
+    return (
+        when(col(f"term_{name}") != "")
+        .then(col(f"term_{name}"))
+        .when(limited & col("protocol_limit").is_null() & unsettled)
         .then(lit("no_laboratory_limit"))
         .when(silent | open_side)
         .then(lit("censored"))
         .otherwise(lit(""))
     )
-    worst = _worst(rows)
-    at_least = (full == "") & ~measured & ~censored_away & (reached < worst)
-    return Graded(when(full == "").then(reached), at_least, full)
-
-
-def _censoring(direction: str) -> tuple[nw.Expr, nw.Expr]:
-    """Is the value measured; is it censored on the side away from danger."""
-    away = LOWER_BOUNDS if direction == "low" else UPPER_BOUNDS
-    return col("comparator") == "", col("comparator").is_in(list(away))
 
 
 def _reached(rows: Rows, direction: str) -> nw.Expr:
@@ -119,7 +117,7 @@ def _applies(row: Mapping[str, str]) -> nw.Expr:
     applies = col("analyte") == row["analyte"]
     if not row["age_unit"]:
         return applies
-    age = col("age_days") if row["age_unit"] == "day" else _years()
+    age = col("age_days") if row["age_unit"] == "day" else col("years")
     return applies & ((age >= int(row["age_from"])) & (age <= int(row["age_to"]))).fill_null(False)
 
 
@@ -133,7 +131,7 @@ def _analytes(rows: Rows, wanted: Any) -> nw.Expr:
     return col("analyte").is_in(names) if names else lit(False)
 
 
-def _reason(knowledge: Knowledge, rows: Rows, standard: str, direction: str) -> nw.Expr:
+def _term_reason(knowledge: Knowledge, rows: Rows, standard: str, direction: str) -> nw.Expr:
     reason = when(~_analytes(rows, lambda row: True)).then(lit("no_term")).otherwise(lit(""))
     for row in knowledge["terms_without_numbers"]:
         if row["standard"] == standard and row["direction"] == direction:

@@ -28,10 +28,10 @@ class Engine(Protocol):
         """A small table, brought into the engine."""
 
     def adopt(self, native: Any, row_id: str | None = None) -> Frame:
-        """A frame of the user, brought into this engine; `row_id` adds the row number, from 0, as for `scan`."""
+        """A frame of the user, brought into this engine; `row_id` adds the row number, from 0."""
 
     def minutes(self, frame: Frame, columns: Mapping[str, str]) -> Frame:
-        """Add, for each `new: old`, `new` (whole minutes) and `new_precision`; what is no time becomes null."""
+        """Add, for each `new: old`, `new` (whole minutes) and `new_precision`; no time gives null."""
 
     def numbers(self, frame: Frame, columns: Mapping[str, str]) -> Frame:
         """Add, for each `new: old`, a Float64 column; text that is no plain number becomes null.

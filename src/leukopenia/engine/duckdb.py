@@ -41,7 +41,7 @@ class DuckDBEngine:
     def scan(self, paths: Sequence[Path], row_id: str | None = None) -> Frame:
         files = [str(path) for path in paths]
         if files[0].endswith(".parquet"):
-            relation = self._connection.read_parquet(files, union_by_name=True)  # type: ignore[arg-type]
+            relation = self._connection.read_parquet(files, union_by_name=True)
         else:
             tab = ".tsv" in Path(files[0]).name.lower()
             relation = self._connection.read_csv(
@@ -102,9 +102,10 @@ class DuckDBEngine:
         return nw.from_native(frame.to_native().project(f"*, {parts}"))
 
     def materialise(self, frame: Frame, name: str) -> Frame:
-        table = self._name(name)
-        self._connection.execute(f'create temp table "{table}" as {frame.to_native().sql_query()}')
-        return nw.from_native(self._connection.table(table))
+        # A file, not a temporary table: those are kept uncompressed in memory.
+        path = self._spill / f"{self._name(name)}.parquet"
+        self._copy(frame.to_native().sql_query(), path, "snappy")
+        return self.scan([path])
 
     def collect(self, frame: Frame) -> pl.DataFrame:
         rows: pl.DataFrame = frame.to_native().pl()
@@ -112,10 +113,12 @@ class DuckDBEngine:
 
     def write(self, frame: Frame, path: Path, by: Sequence[str]) -> None:
         order = ", ".join(f'"{name}" nulls first' for name in by)
+        self._copy(f"select * from ({frame.to_native().sql_query()}) order by {order}", path, "zstd")
+
+    def _copy(self, query: str, path: Path, compression: str) -> None:
         target = str(path).replace("'", "''")
         self._connection.execute(
-            f"copy (select * from ({frame.to_native().sql_query()}) order by {order}) "
-            f"to '{target}' (format parquet, compression zstd, row_group_size 122880)"
+            f"copy ({query}) to '{target}' (format parquet, compression {compression}, row_group_size 122880)"
         )
 
     def close(self) -> None:

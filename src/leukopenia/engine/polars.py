@@ -112,8 +112,8 @@ def _minutes_of_text(new: str, precision: str, text: pl.Expr) -> list[pl.Expr]:
     length = text.str.len_chars()
     padded = pl.when(length == 4).then(text + "-01-01").when(length == 7).then(text + "-01").otherwise(text)
     day = padded.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).cast(pl.Int64)
-    hour = text.str.slice(11, 2).cast(pl.Int64, strict=False)
-    minute = text.str.slice(14, 2).cast(pl.Int64, strict=False)
+    hour = _below(24, text.str.slice(11, 2).cast(pl.Int64, strict=False))
+    minute = _below(60, text.str.slice(14, 2).cast(pl.Int64, strict=False))
     timed = length > 10
     made = day * 1440 + pl.when(timed).then(hour * 60 + minute).otherwise(0)
     word = pl.when(length == 4).then(pl.lit("year")).when(length == 7).then(pl.lit("month"))
@@ -124,3 +124,7 @@ def _minutes_of_text(new: str, precision: str, text: pl.Expr) -> list[pl.Expr]:
         .otherwise(word.when(timed).then(pl.lit("minute")).otherwise(pl.lit("day")))
         .alias(precision),
     ]
+
+
+def _below(limit: int, number: pl.Expr) -> pl.Expr:
+    return pl.when(number.is_between(0, limit - 1)).then(number)

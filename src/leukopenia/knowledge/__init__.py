@@ -39,6 +39,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "terms_without_numbers": ("standard", "analyte", "direction"),
     "test_names": ("phrase",),
     "test_words": ("kind", "word"),
+    "unit_whitelists": ("whitelist", "analyte", "unit"),
     "units": ("kind", "spelling"),
 }
 """The knowledge tables and what identifies a row in each."""

@@ -104,8 +104,7 @@ def read(
     if format and format not in FORMATS:
         raise UsageError(f"There is no format {format!r}.", "", f"Choose one of: {', '.join(FORMATS)}.")
     if not format or not path.exists():
-        format = format if path.exists() else ""
-        format = format or recognise(path)
+        format = recognise(path)
     name = source or path.resolve().name
     if format == "fhir":
         return _read_fhir(path, engine, stage, name, progress)
@@ -121,7 +120,9 @@ def _read_fhir(path: Path, engine: Engine, stage: Path, source: str, progress: A
     from leukopenia.read import fhir
 
     if not fhir.recognises(path):
-        raise SourceError(f"{path} is not FHIR.", "No FHIR resource was found.", "Leave the format out, or give another.")
+        raise SourceError(
+            f"{path} is not FHIR.", "No FHIR resource was found.", "Leave the format out, or give another."
+        )
     staged = fhir.stage(path, stage, source, progress)
     tables = {
         table.name: engine.scan(staged.tables[table.name]).select(table.names)
@@ -173,7 +174,7 @@ def read_frames(
     raise UsageError(
         "No table known here is among the frames given.",
         f"Given: {', '.join(named)}.",
-        "Name them as OMOP tables (measurement, person, ...), 'events' for MEDS, or give one frame of results.",
+        "Name them as OMOP tables (measurement, ...), 'events' for MEDS, or give one frame of results.",
     )
 
 

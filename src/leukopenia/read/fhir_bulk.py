@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from leukopenia.read.fhir_input import LINE_LIMIT, Input
 from leukopenia.read.fhir_lines import PARTS_PER_RECORD, RECORDS_PER_FILE, Reader
 from leukopenia.read.fhir_parts import BATCH
-from leukopenia.read.fhir_values import LOINC, PATIENT, TIME_OF_DAY, UCUM, ZERO_WIDTH, ZONE
+from leukopenia.read.fhir_values import LOINC, PATIENT, TIME_OF_DAY, UCUM, ZONE, clean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,17 +65,15 @@ picked as (
         effectiveDateTime[wide - 5:] as zone,
         regexp_full_match(effectiveDateTime, '[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}(?:T{TIME_OF_DAY}{ZONE})?') as dated
     from lines
-),
-named as (
-    select *, trim(translate(coalesce(nullif(coding.display, ''), code."text", ''), '{ZERO_WIDTH}', '')) as name
-    from picked
 )
-select nullif(id, '') as id, patient_id, name, number as value, comparator, low, high, flag,
+select nullif(id, '') as id, patient_id, number as value, comparator, low, high, flag,
     epoch_us(clock) // 60000000 as minute,
     case when wide = 10 then 'day' else 'minute' end as time_precision,
     case when wide = 10 then null when ends_with(zone, 'Z') then 0
-        else (zone[1:1] || '1')::bigint * (zone[2:3]::bigint * 60 + zone[5:6]::bigint) end as utc_offset,
+        else try_cast(zone[1:1] || '1' as bigint)
+            * (try_cast(zone[2:3] as bigint) * 60 + try_cast(zone[5:6] as bigint)) end as utc_offset,
     trim(coding.code) as code,
+    coalesce(nullif(coding.display, ''), picked.code."text", '') as name,
     specimen_name as specimen,
     case when specimen_name = '' then
         coalesce('Specimen/' || nullif(regexp_extract(specimen.reference, '(?:^|/)Specimen/([A-Za-z0-9.\\-]+)', 1), ''), '')
@@ -85,7 +83,7 @@ select nullif(id, '') as id, patient_id, name, number as value, comparator, low,
     coalesce(
         resourceType = 'Observation'
         and status in ('registered', 'preliminary', 'final', 'amended', 'corrected', 'unknown')
-        and component is null and patient_id <> '' and coding.code <> '' and name <> ''
+        and component is null and patient_id <> '' and coding.code <> '' and trim(name) <> ''
         and isfinite(number) and comparator in ('', '<', '<=', '>=', '>')
         and dated and clock is not null
         and (interpretation is null or flag <> '')
@@ -94,7 +92,7 @@ select nullif(id, '') as id, patient_id, name, number as value, comparator, low,
             and (isfinite(low) or "range".low.value is null) and (isfinite(high) or "range".high.value is null)
             and (low is not null or high is not null))),
         false) as regular
-from named
+from picked
 """
 
 _CONSTANT = {"system": "loinc", "text": None}
@@ -144,8 +142,9 @@ def _batches(connection: duckdb.DuckDBPyConnection, source: Input) -> Iterator[p
         "columns": _COLUMNS,
         "compression": "gzip" if source.compressed else "none",
     }
+    rows = connection.sql(_QUERY, params=given)
     try:
-        for batch in connection.sql(_QUERY, params=given).to_arrow_reader(BATCH):
+        for batch in rows.to_arrow_reader(BATCH):
             if batch.num_rows:
                 yield batch
     except (duckdb.Error, pa.ArrowException, OSError) as error:
@@ -159,6 +158,7 @@ def _write_regular(table: pa.Table, numbers: NDArray[np.int64], reader: Reader) 
     table = table.append_column("row_id", row_id)
     keys = table.select(["row_id", "sought"]).append_column("record", _records(table["id"]))
     reader.parts.write("raw_results.keys", keys)
+    table = table.set_column(table.schema.get_field_index("name"), "name", _cleaned(table["name"]))
     for name, value in _CONSTANT.items():
         table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
     reader.parts.write("raw_results", table)
@@ -167,6 +167,12 @@ def _write_regular(table: pa.Table, numbers: NDArray[np.int64], reader: Reader) 
 
 def _records(ids: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.binary_join_element_wise("Observation", ids, "/")
+
+
+def _cleaned(names: pa.ChunkedArray) -> pa.Array:
+    """Names without zero-width characters: few differ, so each is cleaned once."""
+    coded = names.combine_chunks().dictionary_encode()
+    return pa.array(map(clean, coded.dictionary.to_pylist()), pa.string()).take(coded.indices)
 
 
 def _hand_over(

@@ -17,6 +17,7 @@ from leukopenia.errors import SourceError
 LINE_LIMIT = 64 << 20
 DOCUMENT_LIMIT = 1 << 30
 HEAD = 1 << 16
+BUFFER = 1 << 20
 
 RATIO_LIMIT = 200
 """Bulk exports shrink ten- to fortyfold; a file that grows more than this, past RATIO_FROM bytes, is a bomb."""
@@ -71,11 +72,11 @@ class Input:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._raw = path.open("rb")
+        self._raw = path.open("rb", buffering=BUFFER)
         self.compressed = self._raw.read(2) == _GZIP
         self._raw.seek(0)
         unpacked = cast("io.RawIOBase", gzip.GzipFile(fileobj=self._raw)) if self.compressed else None
-        self.stream: IO[bytes] = io.BufferedReader(unpacked, 1 << 20) if unpacked else self._raw
+        self.stream: IO[bytes] = io.BufferedReader(unpacked, BUFFER) if unpacked else self._raw
 
     def close(self) -> None:
         self._raw.close()

@@ -230,7 +230,7 @@ def _is_ambiguous(data: bytes) -> bool:
 
 
 def _keys(data: bytes) -> int:
-    return data.count(b'":') - data.count(b'\\":')
+    return data.count(b'":')
 
 
 class _Repeated(Exception):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from leukopenia import contracts
 from leukopenia.read.raw import Issue, issue
 
-BATCH = 20_000
+BATCH = 65536
 MOST_BAD_LINES = 100
 """Bad lines of one file that are named one by one; the rest is counted."""
 

@@ -1,7 +1,8 @@
 """Files on disk: what a path holds, and text files staged as Parquet.
 
-Text is staged in two gaits. DuckDB reads it fast and strictly; where that fails on anything at all (a line too long,
-another encoding, mixed line ends), the standard library's reader goes through it line by line and says what it met.
+Text is staged in two gaits. DuckDB reads it fast and strictly; where that fails on anything at all (a line too
+long, another encoding, mixed line ends), the standard library's reader goes through it line by line and says
+what it met.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from tempfile import mkdtemp
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import narwhals.stable.v2 as nw
 
@@ -38,7 +41,7 @@ class Notes:
     """What was met while opening files: files opened, lines set aside, encodings repaired."""
 
     files: list[Path] = field(default_factory=list)
-    bad_lines: list[tuple[str, int]] = field(default_factory=list)
+    bad_lines: dict[str, list[int]] = field(default_factory=dict)
     not_utf8: list[str] = field(default_factory=list)
 
 
@@ -61,13 +64,15 @@ def kind(path: Path) -> str:
 def stem(path: Path) -> str:
     """The name of a table file or folder in small letters, without suffixes."""
     name = path.name.lower().removesuffix(".gz")
-    return name.removesuffix(kind(path)) if path.is_file() else name
+    return name if path.is_dir() else name.removesuffix(kind(path))
 
 
 def table_files(folder: Path) -> list[Path]:
     """The table files below a folder, hidden files left out, in name order."""
     found = (p for p in folder.rglob("*") if p.is_file() and kind(p))
-    return sorted(p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(folder).parts))
+    return sorted(
+        p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(folder).parts)
+    )
 
 
 def columns(path: Path) -> list[str]:
@@ -121,7 +126,7 @@ def _rows(parquet: Path) -> int:
 
 def _staged(path: Path, stage: Path, before: int, notes: Notes) -> Path:
     stage.mkdir(parents=True, exist_ok=True)
-    target = stage / f"{len(notes.files)}-{before}-{path.name}.parquet"
+    target = Path(mkdtemp(dir=stage)) / f"{path.name}.parquet"
     if kind(path) in EXCEL:
         _excel(path).with_row_index(ROW, offset=before + 1).write_parquet(target)
         return target
@@ -152,7 +157,7 @@ def dialect(path: Path) -> Dialect:
     try:
         with _bytes(path) as stream:
             head = stream.read(1 << 16)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from None
     if not head.strip():
         raise SourceError(f"The file {path} is empty.", "No line at all.", "Export the file again.")
@@ -162,8 +167,13 @@ def dialect(path: Path) -> Dialect:
     delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
     # OHDSI's vocabulary files are tab-separated with bare quotation marks inside names.
     quoted = delimiter != "\t" or first.startswith('"')
-    names = next(csv.reader([first], delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE))
+    names = next(_reader([first], delimiter, quoted))
     return Dialect(encoding, delimiter, quoted, _distinct(names))
+
+
+def _reader(lines: Iterable[str], delimiter: str, quoted: bool) -> Any:
+    quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=quoted)
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
@@ -183,7 +193,7 @@ def _bytes(path: Path) -> IO[bytes]:
 def _unreadable(path: Path, error: Exception) -> SourceError:
     if isinstance(error, EOFError):
         found = "The compressed file ends too early: it is truncated."
-    elif isinstance(error, gzip.BadGzipFile):
+    elif isinstance(error, gzip.BadGzipFile | zlib.error):
         found = "It is named .gz, but it is not a gzip file, or it is damaged."
     else:
         found = type(error).__name__
@@ -195,11 +205,14 @@ def _fast(path: Path, how: Dialect, target: Path, before: int) -> bool:
 
     types = ", ".join(f"{_quote(name)}: 'VARCHAR'" for name in how.header)
     mark = "'\"'" if how.quoted else "''"
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False})
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "temp_directory": str(target.parent)}
+    )
     try:
         connection.execute(
-            f"copy (select (row_number() over () + {before})::bigint as {ROW}, * from read_csv({_quote(str(path))}, "
-            f"header = true, auto_detect = false, columns = {{{types}}}, delim = {_quote(how.delimiter)}, "
+            f"copy (select (row_number() over () + {before})::bigint as {ROW}, * "
+            f"from read_csv({_quote(str(path))}, header = true, auto_detect = false, "
+            f"columns = {{{types}}}, delim = {_quote(how.delimiter)}, "
             f"quote = {mark}, escape = {mark})) to {_quote(str(target))} (format parquet, compression zstd)"
         )
     except duckdb.Error:
@@ -220,9 +233,10 @@ def _careful(path: Path, how: Dialect, target: Path, before: int, notes: Notes) 
     except UnicodeDecodeError:
         notes.not_utf8.append(path.name)
         bad = _copy(path, how, "latin-1", target, before)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from None
-    notes.bad_lines.extend((path.name, number) for number in bad)
+    if bad:
+        notes.bad_lines[path.name] = bad
 
 
 def _copy(path: Path, how: Dialect, encoding: str, target: Path, before: int) -> list[int]:
@@ -240,12 +254,13 @@ def _copy(path: Path, how: Dialect, encoding: str, target: Path, before: int) ->
     return bad
 
 
-def _records(path: Path, how: Dialect, encoding: str, bad: list[int]) -> Iterator[tuple[int, list[str | None]]]:
+def _records(
+    path: Path, how: Dialect, encoding: str, bad: list[int]
+) -> Iterator[tuple[int, list[str | None]]]:
     import io
 
     with _bytes(path) as stream, io.TextIOWrapper(stream, encoding, newline="") as lines:
-        quoting = csv.QUOTE_MINIMAL if how.quoted else csv.QUOTE_NONE
-        reader = csv.reader(lines, delimiter=how.delimiter, quoting=quoting, strict=how.quoted)
+        reader = _reader(lines, how.delimiter, how.quoted)
         try:
             next(row for row in reader if any(row))
             for number, row in enumerate(filter(None, reader), 1):

@@ -54,7 +54,9 @@ def read(path: Path, engine: Engine, source: str) -> Raw:
     if not shards or not _has_columns(files.parquet_columns(shards[0])):
         found = ", ".join(files.parquet_columns(shards[0])) if shards else "no Parquet file"
         raise SourceError(
-            f"{path} is not MEDS.", f"Found: {found}.", "MEDS is Parquet with subject_id, time, code and a value."
+            f"{path} is not MEDS.",
+            f"Found: {found}.",
+            "MEDS is Parquet with subject_id, time, code and a value.",
         )
     notes = files.Notes()
     events = files.opener(shards, engine, path, notes)
@@ -94,7 +96,9 @@ def build(
     made = {t: _MAKERS[t](_of(t, frame, codes, engine), source) for t in sorted(present)}
     rows_in = {t: int(codes.filter(codes["target"] == t)["n"].sum()) for t in sorted(present)}
     if "raw_results" not in present:
-        issues.append(issue(source, "raw_results", "table_absent", detail="laboratory events", n=0, set_aside=False))
+        issues.append(
+            issue(source, "raw_results", "table_absent", detail="laboratory events", n=0, set_aside=False)
+        )
     return Raw(source, "meds", made, issues, rows_in, opened or [])
 
 
@@ -103,7 +107,9 @@ def _typed(frame: Frame, engine: Engine) -> Frame:
     subject = next((names[name] for name in _SUBJECTS if name in names), "")
     if not subject or not {"time", "code"} <= set(names):
         raise MappingError(
-            "The events lack columns of MEDS.", f"Found: {', '.join(names)}.", "MEDS has subject_id, time and code."
+            "The events lack columns of MEDS.",
+            f"Found: {', '.join(names)}.",
+            "MEDS has subject_id, time and code.",
         )
     number = next((names[name] for name in _NUMBERS if name in names), "")
     word = {part: names.get(part, "") for part in ("text_value", "unit")}
@@ -139,7 +145,9 @@ def _aside(codes: pl.DataFrame, source: str) -> list[Issue]:
     counts: dict[str, int] = {}
     for code, n in codes.filter(codes["target"] == "").select("code", "n").iter_rows():
         counts[meds_codes.family(code)] = counts.get(meds_codes.family(code), 0) + n
-    return [issue(source, "events", "not_of_interest", detail=prefix, n=n) for prefix, n in sorted(counts.items())]
+    return [
+        issue(source, "events", "not_of_interest", detail=prefix, n=n) for prefix, n in sorted(counts.items())
+    ]
 
 
 def _of(target: str, frame: Frame, codes: pl.DataFrame, engine: Engine) -> Frame:
@@ -158,13 +166,17 @@ def _signal() -> dict[str, nw.Expr]:
 def _results(frame: Frame, source: str) -> Frame:
     given = nw.when(nw.col("unit") == "").then(text("unit_column")).otherwise(nw.col("unit"))
     word = nw.when(nw.col("value_").is_null() & (nw.col("text_value") != "")).then(nw.col("text_value"))
-    columns = _base(source) | _signal() | {
-        "minute": nw.col("minute"),
-        "time_precision": nw.col("minute_precision"),
-        "unit": given,
-        "value": nw.col("value_"),
-        "text": word,
-    }
+    columns = (
+        _base(source)
+        | _signal()
+        | {
+            "minute": nw.col("minute"),
+            "time_precision": nw.col("minute_precision"),
+            "unit": given,
+            "value": nw.col("value_"),
+            "text": word,
+        }
+    )
     return shape(frame, contracts.RAW_RESULTS, columns)
 
 

@@ -1,7 +1,7 @@
 """What a MEDS code says: each distinct code, split once in Python, becomes one row of a small table.
 
-The forms are those of the MIMIC-IV extraction (`LAB//51301//K/uL`, `MEDICATION//START//<drug>`, ...) and of OMOP
-extractions (`LOINC/6690-2`); a code of another form bears on nothing here.
+The forms are those of the MIMIC-IV extraction (`LAB//51301//K/uL`, `MEDICATION//START//<drug>`, ...) and of
+OMOP extractions (`LOINC/6690-2`); a code of another form bears on nothing here.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ UNKNOWN = ("", "UNK", "UNKNOWN", "NAN", "NONE")
 class Meaning:
     """Where the events of one code go, and what the code says of them.
 
-    `part` is 'start' or 'stop' of the interval named by `pair`, else empty. For persons, `part` is 'birth', 'death'
-    or 'sex'.
+    `part` is 'start' or 'stop' of the interval named by `pair`, else empty. For persons, `part` is 'birth',
+    'death' or 'sex'.
     """
 
     target: str = ""
@@ -147,7 +147,9 @@ def _medication(parts: list[str], description: str) -> Meaning:
             "raw_drugs", first.lower(), f"order//{name.lower()}", name=_known(name), status="ordered"
         )
     status = _status(last) if len(parts) > 1 else "ordered"
-    return Meaning("raw_drugs", name=_known("//".join(parts[:-1]) or first), status=status) if status else ASIDE
+    return (
+        Meaning("raw_drugs", name=_known("//".join(parts[:-1]) or first), status=status) if status else ASIDE
+    )
 
 
 def _status(action: str) -> str:
@@ -189,7 +191,12 @@ def _procedure(parts: list[str], description: str) -> Meaning:
     if parts[0].upper() in ("START", "END") and len(parts) > 1:
         part = "start" if parts[0].upper() == "START" else "stop"
         return Meaning(
-            "raw_procedures", part, f"procedure//{parts[1]}", system="local", concept=parts[1], name=description
+            "raw_procedures",
+            part,
+            f"procedure//{parts[1]}",
+            system="local",
+            concept=parts[1],
+            name=description,
         )
     return Meaning("raw_procedures", name="//".join(parts))
 

@@ -1,14 +1,14 @@
 """OMOP CDM 5.3 and 5.4: a folder of CSV or Parquet tables, a DuckDB file, or frames, to raw tables.
 
 The measurement table stays a scan: integers stay integers, and text is made only where a row has it.
-Concept ids of operators, genders, visits and record types: OMOP standardised vocabularies (SNOMED qualifier values,
-Gender, Visit, Type Concept and the older Drug Type).
+Concept ids of operators, genders, visits and record types: OMOP standardised vocabularies (SNOMED qualifier
+values, Gender, Visit, Type Concept and the older Drug Type).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -19,15 +19,15 @@ import narwhals.stable.v2 as nw
 from leukopenia import contracts
 from leukopenia.errors import SourceError, UsageError
 from leukopenia.read import files
+from leukopenia.read.omop_persons import births, sex
 from leukopenia.read.omop_vocabulary import Vocabulary
-from leukopenia.read.raw import Issue, Opener, Raw, issue, missing, shape, text
+from leukopenia.read.raw import Issue, Opener, Raw, bad_lines, issue, missing, not_utf8, shape, text
 from leukopenia.read.typed import Columns, typed
 
 if TYPE_CHECKING:
     from leukopenia.engine import Engine, Frame
 
 OPERATORS = {4171754: "<=", 4171755: ">=", 4171756: "<", 4172704: ">"}
-SEXES = {8507: "male", 8532: "female", 8521: "other"}
 SETTINGS = {
     9201: "inpatient",
     262: "inpatient",
@@ -163,15 +163,18 @@ def read(path: Path, engine: Engine, stage: Path, source: str) -> Raw:
         A DuckDB file with another engine than DuckDB.
     """
     if path.is_file() and path.suffix.lower() in (".duckdb", ".db"):
-        return build(_attached(path, engine), engine, source, files.Notes([path]))
+        return build(_attached(path, engine), engine, source, {"": files.Notes([path])})
     found = find(path)
     if not set(found) & set(TABLES):
         seen = ", ".join(sorted(p.name for p in path.iterdir())[:8]) if path.is_dir() else path.name
         raise SourceError(
-            f"{path} is not an OMOP CDM.", f"Seen: {seen}.", "Give the folder with person, measurement, ... tables."
+            f"{path} is not an OMOP CDM.",
+            f"Seen: {seen}.",
+            "Give the folder with person, measurement, ... tables.",
         )
-    notes = files.Notes()
-    return build({n: files.opener(p, engine, stage, notes) for n, p in found.items()}, engine, source, notes)
+    notes = {name: files.Notes() for name in found}
+    openers = {name: files.opener(parts, engine, stage, notes[name]) for name, parts in found.items()}
+    return build(openers, engine, source, notes)
 
 
 def _attached(path: Path, engine: Engine) -> dict[str, Opener]:
@@ -187,7 +190,7 @@ def _attached(path: Path, engine: Engine) -> dict[str, Opener]:
     except Exception as error:
         raise SourceError(
             f"The database {path} cannot be read.",
-            f"It is not a DuckDB file, is damaged, or is open for writing elsewhere ({type(error).__name__}).",
+            f"It is no DuckDB file, is damaged, or is open for writing elsewhere ({type(error).__name__}).",
             "Close the program that writes it, or export the tables as Parquet.",
         ) from None
     wanted = {n: n.rsplit(".", 1)[1].lower() for n in names}
@@ -215,7 +218,12 @@ class _Reading:
         return {"source": nw.lit(self.source), "row_id": key, "patient_id": nw.col("person_id")}
 
 
-def build(tables: Mapping[str, Opener], engine: Engine, source: str, notes: files.Notes | None = None) -> Raw:
+def build(
+    tables: Mapping[str, Opener],
+    engine: Engine,
+    source: str,
+    notes: Mapping[str, files.Notes] | None = None,
+) -> Raw:
     """Raw tables from OMOP tables, wherever they live.
 
     Parameters
@@ -223,7 +231,6 @@ def build(tables: Mapping[str, Opener], engine: Engine, source: str, notes: file
     tables : mapping of str to opener
         OMOP tables by name in small letters; those absent are done without.
     """
-    notes = notes or files.Notes()
     made: dict[str, Frame] = {}
     reading = _Reading(engine, source, Vocabulary(tables, engine))
     for name, make in _MAKERS.items():
@@ -235,17 +242,19 @@ def build(tables: Mapping[str, Opener], engine: Engine, source: str, notes: file
     if "measurement" not in tables:
         absent = issue(source, "raw_results", "table_absent", detail="measurement", n=0, set_aside=False)
         reading.issues.append(absent)
-    reading.issues.extend(_issues_of_files(source, notes))
-    return Raw(source, "omop", made, reading.issues, reading.rows_in, notes.files)
+    _account_for_files(reading, notes or {})
+    opened = [path for met in (notes or {}).values() for path in met.files]
+    return Raw(source, "omop", made, reading.issues, reading.rows_in, opened)
 
 
-def _issues_of_files(source: str, notes: files.Notes) -> list[Issue]:
-    tables = {**RAW_NAMES, "person": "raw_persons", "death": "raw_persons"}
-    made = [
-        issue(source, tables.get(_table_name(Path(name)), name), "bad_line", detail=name, row_id=str(number))
-        for name, number in notes.bad_lines
-    ]
-    return made + [issue(source, n, "bad_line", detail="not UTF-8, read as Latin-1", set_aside=False) for n in notes.not_utf8]
+def _account_for_files(reading: _Reading, notes: Mapping[str, files.Notes]) -> None:
+    """Lines that are no record and files in another encoding, with the raw table they were meant for."""
+    for name, met in notes.items():
+        raw = {**RAW_NAMES, "person": "raw_persons", "death": "raw_persons"}.get(name, name)
+        for file, numbers in met.bad_lines.items():
+            reading.issues.append(bad_lines(reading.source, raw, file, numbers))
+            reading.rows_in[raw] = reading.rows_in.get(raw, 0) + len(numbers)
+        reading.issues.extend(not_utf8(reading.source, raw, file) for file in met.not_utf8)
 
 
 def _received(name: str, open_table: Opener, reading: _Reading, raw: str) -> Frame:
@@ -253,8 +262,12 @@ def _received(name: str, open_table: Opener, reading: _Reading, raw: str) -> Fra
     wanted = TABLES[name]
     key = wanted.ids[0]
     frame = typed(open_table(None), wanted, reading.engine)
-    empty = {c: nw.when(nw.col(c).is_null()).then(1).otherwise(0).sum().cast(nw.Int64) for c in {key, "person_id"}}
-    counted = reading.engine.collect(frame.select(nw.len().cast(nw.Int64).alias("n"), **empty)).row(0, named=True)
+    empty = {
+        c: nw.when(nw.col(c).is_null()).then(1).otherwise(0).sum().cast(nw.Int64) for c in {key, "person_id"}
+    }
+    counted = reading.engine.collect(frame.select(nw.len().cast(nw.Int64).alias("n"), **empty)).row(
+        0, named=True
+    )
     reading.rows_in[raw] = counted["n"]
     if counted["n"] and counted[key] and key != "person_id":
         frame = typed(open_table(files.ROW), wanted, reading.engine, key=files.ROW)
@@ -280,7 +293,11 @@ def _omop(column: str) -> nw.Expr:
 def _text_or_concept(value: str, concept: str, otherwise: nw.Expr) -> nw.Expr:
     """Text as received; where there is none, the concept. Only those rows pay for making text of a number."""
     given = nw.col(value) != ""
-    return nw.when(given).then(nw.col(value)).otherwise(nw.when(nw.col(concept) != 0).then(_omop(concept)).otherwise(otherwise))
+    return (
+        nw.when(given)
+        .then(nw.col(value))
+        .otherwise(nw.when(nw.col(concept) != 0).then(_omop(concept)).otherwise(otherwise))
+    )
 
 
 def _when(datetime: str, date: str) -> tuple[nw.Expr, nw.Expr]:
@@ -326,7 +343,7 @@ def _with_clock(frame: Frame, engine: Engine) -> Frame:
 
 
 def _name(source_value: str) -> nw.Expr:
-    """The source's own word where no standard concept was found, else what the vocabulary calls the concept."""
+    """The source's own word where there is no standard concept, else what the vocabulary calls it."""
     return nw.when(nw.col("code") == 0).then(text(source_value)).otherwise(text("concept_name"))
 
 
@@ -431,9 +448,9 @@ def _persons(tables: Mapping[str, Opener], reading: _Reading) -> Frame:
     else:
         persons = _received("person", tables["person"], reading, "raw_persons")
         _without_person(deaths, persons, reading)
-    frame = _births(persons, reading.engine).join(deaths, on="person_id", how="left")
+    frame = births(persons, reading.engine).join(deaths, on="person_id", how="left")
     columns = reading.columns(nw.col("person_id")) | {
-        "sex": _sex(),
+        "sex": sex(),
         "birth": nw.col("birth"),
         "birth_precision": nw.col("birth_precision"),
         "death": nw.col("death"),
@@ -458,36 +475,3 @@ def _without_person(deaths: Frame, persons: Frame, reading: _Reading) -> None:
     if n:
         reading.rows_in["raw_persons"] += n
         reading.issues.append(issue(reading.source, "raw_persons", "no_person_row", detail="death", n=n))
-
-
-def _births(persons: Frame, engine: Engine) -> Frame:
-    parts = [
-        nw.coalesce(nw.col(name), nw.lit(1)).cast(nw.String).str.zfill(2)
-        for name in ("month_of_birth", "day_of_birth")
-    ]
-    year = nw.col("year_of_birth").cast(nw.String).str.zfill(4)
-    day = nw.concat_str(year, *parts, separator="-")
-    frame = engine.minutes(persons.with_columns(in_birth=day), {"born": "in_birth"})
-    birth = nw.coalesce(nw.col("birth_datetime"), nw.col("born"))
-    return frame.with_columns(birth=birth, birth_precision=_birth_precision(birth))
-
-
-def _birth_precision(birth: nw.Expr) -> nw.Expr:
-    """As much as the parts say: a birth_datetime without a month beside it was filled in."""
-    alone = nw.col("year_of_birth").is_null()
-    known = [
-        (birth.is_null(), "none"),
-        (nw.col("birth_datetime") % _MINUTES_OF_DAY != 0, "minute"),
-        (~nw.col("day_of_birth").is_null() | alone, "day"),
-        (~nw.col("month_of_birth").is_null(), "month"),
-    ]
-    return reduce(
-        lambda rest, item: nw.when(item[0]).then(nw.lit(item[1])).otherwise(rest), reversed(known), nw.lit("year")
-    )
-
-
-def _sex() -> nw.Expr:
-    word = text("gender_source_value").str.to_lowercase().str.slice(0, 1)
-    guessed = nw.when(word == "m").then(nw.lit("male")).otherwise(nw.when(word == "f").then(nw.lit("female")).otherwise(nw.lit("unknown")))
-    coded: Sequence[int] = tuple(SEXES)
-    return nw.when(nw.col("gender_concept_id").is_in(coded)).then(_choose("gender_concept_id", SEXES)).otherwise(guessed)

@@ -1,4 +1,4 @@
-"""The user's own OMOP vocabulary tables: standard concepts for the site's own, and names. All is done without them."""
+"""The user's own OMOP vocabulary, where there is one: standard concepts for the site's own, and names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Vocabulary:
         self._engine = engine
 
     def apply(self, frame: Frame, column: str) -> Frame:
-        """Add `code` (the standard concept; 0 where there is none) and `concept_name` (null where not known)."""
+        """Add `code` (the standard concept; 0: none) and `concept_name` (null where not known)."""
         code = nw.col(column).fill_null(0)
         words = self._words(frame, column)
         if words is None:
@@ -43,7 +43,9 @@ class Vocabulary:
         ids = self._engine.collect(occurring)
         if not len(ids):
             return None
-        words = ids.join(self._names(ids), on="concept", how="left").join(self._maps(ids), on="concept", how="left")
+        words = ids.join(self._names(ids), on="concept", how="left").join(
+            self._maps(ids), on="concept", how="left"
+        )
         known = words.filter(words["concept_name"].is_not_null() | words["standard"].is_not_null())
         return known.select("concept", "standard", "concept_name").sort("concept") if len(known) else None
 
@@ -55,7 +57,7 @@ class Vocabulary:
         return self._about(frame, ids).unique(subset=["concept"], keep="any")
 
     def _maps(self, ids: pl.DataFrame) -> pl.DataFrame:
-        """'Maps to' of the site's own concepts; of several targets the lowest id, so that it is always the same."""
+        """'Maps to' of the site's own concepts; of several targets the lowest id, always the same one."""
         custom = ids.filter(ids["concept"] >= FIRST_SITE_CONCEPT)
         ends = ("concept_id_1", "concept_id_2")
         table = self._table("concept_relationship", ends, ("relationship_id", "invalid_reason"))

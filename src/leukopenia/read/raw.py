@@ -49,7 +49,14 @@ class Raw:
 
 
 def issue(
-    source: str, table: str, reason: str, *, detail: str = "", n: int = 1, set_aside: bool = True, row_id: str = ""
+    source: str,
+    table: str,
+    reason: str,
+    *,
+    detail: str = "",
+    n: int = 1,
+    set_aside: bool = True,
+    row_id: str = "",
 ) -> Issue:
     """One row of `contracts.ISSUES` of the read stage."""
     return {
@@ -62,6 +69,19 @@ def issue(
         "n": n,
         "set_aside": set_aside,
     }
+
+
+def bad_lines(source: str, table: str, name: str, numbers: list[int]) -> Issue:
+    """The lines of one file that are no record, as one issue."""
+    few = ", ".join(str(number) for number in numbers[:10]) + (", ..." if len(numbers) > 10 else "")
+    row_id = str(numbers[0]) if len(numbers) == 1 else ""
+    return issue(source, table, "bad_line", detail=f"{name}: row {few}", n=len(numbers), row_id=row_id)
+
+
+def not_utf8(source: str, table: str, name: str) -> Issue:
+    """A file in another encoding: letters beyond ASCII (such as the micro sign) may be wrong."""
+    detail = f"{name}: not UTF-8, read as Latin-1"
+    return issue(source, table, "bad_line", detail=detail, n=0, set_aside=False)
 
 
 def shape(frame: Frame, table: Table, columns: dict[str, nw.Expr]) -> Frame:

@@ -1,7 +1,7 @@
 """The report room: tables and texts in, one self-contained page out; and the OMOP cohort table.
 
-The room formats and cites. It grades nothing and judges nothing: every grade, limit, episode and red flag comes in
-with `Facts`.
+The room formats and cites. It grades nothing and judges nothing: every grade, limit, episode and red flag
+comes in with `Facts`.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ _SCHEMA = {
 def omop_cohort(episodes: pl.DataFrame, definitions: dict[str, int]) -> pl.DataFrame:
     """Rows of the OMOP cohort table, one definition after the other.
 
-    A cohort starts on the day of the first low count and ends on the day of the confirmed recovery, else of the last
-    low count. Spans of one person that overlap or share a day are joined, as the table's convention asks.
+    A cohort starts on the day of the first low count and ends on the day of the confirmed recovery, else of
+    the last low count. Spans of one person that overlap or share a day are joined, as the table's convention
+    asks.
 
     Parameters
     ----------
@@ -54,11 +55,13 @@ def _entries(episodes: pl.DataFrame, name: str, definition: int) -> pl.DataFrame
     chosen = episodes.filter(pl.col("analyte") == analyte)
     if severity:
         chosen = chosen.filter(pl.col("severity").is_in(_at_least(severity)))
-    spans = _joined(chosen.select(
-        subject_id=pl.col("patient_id").cast(pl.Int64),
-        start=_date("onset"),
-        end=_date(pl.coalesce("recovery", "last_low")),
-    ))
+    spans = _joined(
+        chosen.select(
+            subject_id=pl.col("patient_id").cast(pl.Int64),
+            start=_date("onset"),
+            end=_date(pl.coalesce("recovery", "last_low")),
+        )
+    )
     return spans.select(
         cohort_definition_id=pl.lit(definition, pl.Int64),
         subject_id="subject_id",
@@ -70,7 +73,9 @@ def _entries(episodes: pl.DataFrame, name: str, definition: int) -> pl.DataFrame
 def _at_least(severity: str) -> list[str]:
     known = list(SEVERITIES[:-1])
     if severity not in known:
-        raise UsageError(f"Unknown severity {severity!r} in a cohort definition.", "", f"Use one of {', '.join(known)}.")
+        raise UsageError(
+            f"Unknown severity {severity!r} in a cohort definition.", "", f"Use one of {', '.join(known)}."
+        )
     return known[: known.index(severity) + 1]
 
 

@@ -1,7 +1,7 @@
 """Small cells: what of a cohort may leave the place where its records lie.
 
-The rule is that of OpenSAFELY: counts of seven or fewer are redacted, all others rounded to the nearest five, and totals
-are made from the rounded cells.
+The rule is that of OpenSAFELY: counts of seven or fewer are redacted, all others rounded to the nearest five,
+and totals are made from the rounded cells.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ REDACTED = "[redacted]"
 _LARGEST_REDACTED = 7
 _ROUND_TO = 5
 
-# Whole numbers that name a category. Every other whole number is taken to be a count of persons or rows: a new aggregate
-# is redacted until somebody says that it need not be.
+# Whole numbers that name a category. Every other whole number is taken to be a count of persons or rows: a
+# new aggregate is redacted until somebody says that it need not be.
 _CATEGORIES = frozenset({"grade", "v5", "v6"})
 # Positions of single episodes, and free text of the source, which can point at one person.
 _DROPPED = frozenset({"scatter"})
-_KNOWLEDGE = frozenset({"bands", "names", "groups"})
+KNOWLEDGE = frozenset({"bands", "names", "groups"})
 _FREE_TEXT = ("units", "unit")
 
 
@@ -33,7 +33,7 @@ def disclose(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The summary with every count redacted or rounded and all positions of single episodes left out."""
     table, column = _FREE_TEXT
     shown = {
-        name: part if name in _KNOWLEDGE else counts_hidden(part)
+        name: part if name in KNOWLEDGE else counts_hidden(part)
         for name, part in summary.items()
         if name not in _DROPPED
     }

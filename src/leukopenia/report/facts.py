@@ -39,9 +39,9 @@ class Facts:
         patient_id, kind (see `RISK_KINDS`), definition, minute, detail, source_id, ongoing.
     summary : dict
         Cohort aggregates, see `leukopenia.report.summarise`; beside them, where there are any:
-        ``bands``: rows {standard, analyte, grade, below (10^9/L; None: the lower limit), source_id}, drawn behind
-        the counts; ``names``: {id: plain name}; ``groups``: {id of a drug, condition or finding: ``suspect``,
-        ``chemotherapy``, ``growth factor``, ``steroid``, ``transfusion`` or ``dialysis``}.
+        ``bands``: rows {standard, analyte, grade, below (10^9/L; None: the lower limit), source_id}, drawn
+        behind the counts; ``names``: {id: plain name}; ``groups``: {id of a drug, condition or finding:
+        ``suspect``, ``chemotherapy``, ``growth factor``, ``steroid``, ``transfusion`` or ``dialysis``}.
     policy : dict
         Every value of the policy.
     references : dict of str to str
@@ -98,7 +98,7 @@ _TIME = {
 def records(facts: Facts, patient_ids: Iterable[int | str]) -> list[Record]:
     """The records of these persons, in the order given."""
     wanted = list(patient_ids)
-    # One person at the bedside is all there is in the tables: nothing to pick out, and no time to lose with it.
+    # One person at the bedside is all that the tables hold: nothing to pick out, no time to lose with it.
     chosen = None if facts.patients.height == len(wanted) else pl.col("patient_id").is_in(wanted)
     patients = {row["patient_id"]: row for row in _rows(facts.patients, chosen)}
     parts = {name: _by_patient(_rows(getattr(facts, name), chosen), time) for name, time in _TIME.items()}

@@ -21,7 +21,7 @@ _GRADES = (4, 3, 2, 1, 0, None)
 
 
 def nadir_by_duration(summary: Mapping[str, Any], analyte: str, key: str) -> Markup | None:
-    """Nadir against days from onset to recovery, one mark for each cell of `scatter`; None without episodes."""
+    """Nadir against days from onset to recovery, one mark for a cell of `scatter`; None without any."""
     rows = [row for row in summary.get("scatter", []) if row["analyte"] == analyte]
     if not rows:
         return None
@@ -47,7 +47,7 @@ def nadir_by_duration(summary: Mapping[str, Any], analyte: str, key: str) -> Mar
 
 
 def _grade_bands(bands: list[Row], analyte: str, y: Axis) -> Iterator[str]:
-    """Grades with a cut-off of their own; the one below the lower limit differs between persons and is left out."""
+    """Grades with a cut-off of their own; the one below the lower limit differs between persons."""
     mine = [band for band in bands if band["analyte"] == analyte and band["standard"] == BAND_STANDARD]
     floor = 0.0
     for band in sorted(mine, key=lambda row: -row["grade"]):
@@ -67,7 +67,9 @@ def _axes(x: Axis, y: Axis) -> Iterator[str]:
         if x.low <= days <= x.high:
             yield svg.upright(x.at(days), _TOP, _BOTTOM, "grid")
             yield svg.label(x.at(days), _BOTTOM + 15, text, "tick", "middle")
-    yield svg.label((_LEFT + _RIGHT) / 2, _BOTTOM + 33, "days from the first low count to recovery", "tick", "middle")
+    yield svg.label(
+        (_LEFT + _RIGHT) / 2, _BOTTOM + 33, "days from the first low count to recovery", "tick", "middle"
+    )
 
 
 def _episode_mark(row: Row, x: Axis, y: Axis) -> str:
@@ -76,9 +78,12 @@ def _episode_mark(row: Row, x: Axis, y: Axis) -> str:
     size = 3 * min(math.sqrt(row["episodes"]), 5)
     title = f"{whole(row['episodes'])} with nadir about {number(row['nadir'])}, {row['days']:.0f} days"
     if row["closed"]:
-        disc = f"m{-size:.1f} 0a{size:.1f} {size:.1f} 0 1 0 {2 * size:.1f} 0a{size:.1f} {size:.1f} 0 1 0 {-2 * size:.1f} 0z"
+        arc = f"a{size:.1f} {size:.1f} 0 1 0"
+        disc = f"m{-size:.1f} 0{arc} {2 * size:.1f} 0{arc} {-2 * size:.1f} 0z"
         return svg.path(place + disc, "dot closed", title)
-    return svg.path(f"{place}m{-size:.1f} {-size - 1:.1f}l{2 * size + 1:.1f} {size + 1:.1f}l{-2 * size - 1:.1f} {size + 1:.1f}z", "dot open", title)
+    high, wide = size + 1, 2 * size + 1
+    arrow = f"m{-size:.1f} {-high:.1f}l{wide:.1f} {high:.1f}l{-wide:.1f} {high:.1f}z"
+    return svg.path(place + arrow, "dot open", title)
 
 
 def standards_side_by_side(rows: list[Row], analyte: str, key: str) -> Markup | None:
@@ -92,11 +97,19 @@ def standards_side_by_side(rows: list[Row], analyte: str, key: str) -> Markup | 
         body.extend(_bar(cells, index * 26 + 4))
     name = ANALYTES.get(analyte, analyte)
     title = f"Worst grade of the same episodes of low {name} under each standard"
-    return Markup(svg.figure(_WIDTH, len(shares) * 26 + 4, "".join(body), title, "The table beside it gives the numbers.", key))
+    return Markup(
+        svg.figure(
+            _WIDTH, len(shares) * 26 + 4, "".join(body), title, "The table beside it gives the numbers.", key
+        )
+    )
 
 
 def _cells(rows: list[Row], analyte: str, standard: str) -> dict[int | None, int]:
-    found = {row["grade"]: row["episodes"] for row in rows if (row["analyte"], row["standard"]) == (analyte, standard)}
+    found = {
+        row["grade"]: row["episodes"]
+        for row in rows
+        if (row["analyte"], row["standard"]) == (analyte, standard)
+    }
     return {grade: found[grade] for grade in _GRADES if isinstance(found.get(grade), int)}
 
 
@@ -106,9 +119,9 @@ def _bar(cells: dict[int | None, int], y: float) -> Iterator[str]:
     for grade, episodes in cells.items():
         width = (_WIDTH - 84) * episodes / whole_bar
         name = "unknown" if grade is None else f"grade {grade}"
-        css = "seg u" if grade is None else f"seg g{int(grade)}"
-        yield svg.box(left, y, max(width - 1.5, 0.5), 20, css, f"{name}: {whole(episodes)} episodes")
+        css = "u" if grade is None else f"g{grade}"
+        yield svg.box(left, y, max(width - 1.5, 0.5), 20, f"seg {css}", f"{name}: {whole(episodes)} episodes")
         text = f"{'?' if grade is None else grade}: {whole(episodes)}"
         if width > 7 * len(text) + 4:
-            yield svg.label(left + width / 2, y + 14, text, "seg-label halo" if grade is None else "seg-label", "middle")
+            yield svg.label(left + width / 2, y + 14, text, f"seg-label {css}-label", "middle")
         left += width

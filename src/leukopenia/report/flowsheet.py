@@ -44,7 +44,9 @@ _KEYS = {
 def flowsheet(record: Record) -> Flowsheet:
     """The flowsheet of all counts of a person."""
     order = list(ANALYTES)
-    analytes = sorted({row["analyte"] for row in record.counts}, key=lambda a: (order.index(a) if a in order else 99, a))
+    analytes = sorted(
+        {row["analyte"] for row in record.counts}, key=lambda a: (order.index(a) if a in order else 99, a)
+    )
     limits = {(row["analyte"], row["minute"]): row for row in record.limits}
     grades = {
         (row["analyte"], row["minute"]): row
@@ -60,7 +62,9 @@ def flowsheet(record: Record) -> Flowsheet:
         rows.append((when(minute, next(iter(found.values()))["time_precision"]), cells))
     used = {flag[:1] for _, cells in rows for cell in cells for flag in cell.flags.replace("≥", "").split()}
     return Flowsheet(
-        [ANALYTES.get(a, a) for a in analytes], rows, [(flag, text) for flag, text in _KEYS.items() if flag in used]
+        [ANALYTES.get(a, a) for a in analytes],
+        rows,
+        [(flag, text) for flag, text in _KEYS.items() if flag in used],
     )
 
 
@@ -68,7 +72,13 @@ def _cell(row: Row | None, limit: Row | None, grade: Row | None) -> Cell:
     if row is None:
         return _EMPTY
     side = _side(row, limit)
-    flags = [side, _grade_flag(grade), _origin(row), "c" if row["conflict"] else "", "u" if row["unit_repaired"] else ""]
+    flags = [
+        side,
+        _grade_flag(grade),
+        _origin(row),
+        "c" if row["conflict"] else "",
+        "u" if row["unit_repaired"] else "",
+    ]
     return Cell(result(row), side == "L", " ".join(flag for flag in flags if flag), _limit_words(limit))
 
 

@@ -97,7 +97,9 @@ def _line(summary: Mapping[str, Any], analyte: str, key: str, redacted: bool) ->
     cells = Cells(worst, "standard", "grade", "episodes", redacted)
     return Line(
         analyte_name(analyte),
-        Table(_grade_columns(), [(words, cells.row(standard, GRADES)) for standard, words in STANDARDS.items()]),
+        Table(
+            _grade_columns(), [(words, cells.row(standard, GRADES)) for standard, words in STANDARDS.items()]
+        ),
         standards_side_by_side(worst, analyte, f"{key}-bars"),
         crosswalk_table(_of(summary.get("crosswalk", []), analyte), redacted),
         _duration_table(_of(summary.get("durations", []), analyte), redacted),
@@ -116,7 +118,10 @@ def crosswalk_table(rows: list[Row], redacted: bool) -> Table | None:
     cells = Cells(rows, "v5", "v6", "counts", redacted)
     names = ["unknown" if grade is None else f"5.0: {grade}" for grade in GRADES]
     columns = ["unknown" if grade is None else f"6.0: {grade}" for grade in GRADES]
-    return Table([*columns, "all"], [(name, cells.row(grade, GRADES)) for name, grade in zip(names, GRADES, strict=True)])
+    return Table(
+        [*columns, "all"],
+        [(name, cells.row(grade, GRADES)) for name, grade in zip(names, GRADES, strict=True)],
+    )
 
 
 def _duration_table(rows: list[Row], redacted: bool) -> Table:
@@ -128,9 +133,8 @@ def _duration_table(rows: list[Row], redacted: bool) -> Table:
 
 def attrition_table(rows: list[Row]) -> Table:
     """Rows and persons from the source to the episodes."""
-    return Table(
-        ["rows", "persons"], [(_STEP_WORDS.get(row["step"], row["step"]), [row["rows"], row["persons"]]) for row in rows]
-    )
+    steps = [(str(_STEP_WORDS.get(row["step"], row["step"])), [row["rows"], row["persons"]]) for row in rows]
+    return Table(["rows", "persons"], steps)
 
 
 def quality_table(rows: list[Row]) -> Table:
@@ -151,13 +155,17 @@ def quality_table(rows: list[Row]) -> Table:
     return Table(list(keys.values()), table)
 
 
-def limits_table(rows: list[Row]) -> Table:
+def limits_table(rows: list[Row], redacted: bool) -> Table:
     """Counts by analyte and by where their lower limit comes from."""
+    absent: list[Any] = [REDACTED if redacted else 0]
     bases = ("laboratory", "published", "none")
     merged: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         merged.setdefault((row["analyte"], row["basis"]), []).append(row["counts"])
-    table = [(analyte_name(a), [total(merged.get((a, basis), [])) for basis in bases]) for a in analytes_in(rows)]
+    table = [
+        (analyte_name(a), [total(merged.get((a, basis), absent)) for basis in bases])
+        for a in analytes_in(rows)
+    ]
     return Table(["laboratory", "published", "no limit"], table)
 
 

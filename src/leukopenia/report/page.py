@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from leukopenia.report import numbers, words
 from leukopenia.report.danger import danger, danger_in_numbers, title
-from leukopenia.report.disclosure import counts_hidden, disclose
+from leukopenia.report.disclosure import KNOWLEDGE, counts_hidden, disclose
 from leukopenia.report.facts import NOT_REAL, Facts, records
 from leukopenia.report.patient import PatientPage, choose_patients, patient_page
 from leukopenia.report.svg import HATCH
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PATIENT_PAGES = 50
 """How many persons get a page of their own in one report."""
 
+_NO_COUNTS = ("as_of", "versions", "policy")
+_PRINTED_ELSEWHERE = ("as_of", "policy")
+
 
 def render(facts: Facts, redact_small_cells: bool = False) -> str:
     """The whole report as one HTML page that needs nothing else: no script, no network, no font.
@@ -32,8 +35,8 @@ def render(facts: Facts, redact_small_cells: bool = False) -> str:
     facts : Facts
         Tables, aggregates, texts.
     redact_small_cells : bool
-        Counts of seven or fewer are redacted and others rounded to five; there are no pages of persons, no list of
-        persons with red flags and no plot of single episodes.
+        Counts of seven or fewer are redacted and others rounded to five; there are no pages of persons, no
+        list of persons with red flags and no plot of single episodes.
 
     Returns
     -------
@@ -46,7 +49,10 @@ def render(facts: Facts, redact_small_cells: bool = False) -> str:
 
 def _open(facts: Facts) -> dict[str, Any]:
     chosen = choose_patients(facts.patients, facts.episodes, facts.risks, PATIENT_PAGES)
-    pages = [patient_page(record, facts, f"patient-{n}") for n, record in enumerate(records(facts, chosen), start=1)]
+    pages = [
+        patient_page(record, facts, f"patient-{n}")
+        for n, record in enumerate(records(facts, chosen), start=1)
+    ]
     persons = facts.summary["totals"]["persons"]
     return {
         **_common(facts, facts.summary, facts.manifest, redacted=False),
@@ -60,10 +66,12 @@ def _open(facts: Facts) -> dict[str, Any]:
 
 def _redacted(facts: Facts) -> dict[str, Any]:
     summary = disclose(facts.summary)
-    counted = {key: counts_hidden(value) for key, value in facts.manifest.items() if key in ("accounting", "inputs")}
+    manifest = {
+        key: value if key in _NO_COUNTS else counts_hidden(value) for key, value in facts.manifest.items()
+    }
     no_pages: list[PatientPage] = []
     return {
-        **_common(facts, summary, {**facts.manifest, **counted}, redacted=True),
+        **_common(facts, summary, manifest, redacted=True),
         "danger": danger_in_numbers(summary),
         "patients": no_pages,
         "anchors": {},
@@ -72,7 +80,9 @@ def _redacted(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], redacted: bool) -> dict[str, Any]:
+def _common(
+    facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], redacted: bool
+) -> dict[str, Any]:
     footnotes = Footnotes(facts.references)
     return {
         "redacted": redacted,
@@ -83,14 +93,16 @@ def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], red
         "lines": numbers.line_pages(summary, redacted),
         "attrition": numbers.attrition_table(summary.get("attrition", [])),
         "quality": numbers.quality_table(summary.get("lines", [])),
-        "limits": numbers.limits_table(summary.get("limits", [])),
+        "limits": numbers.limits_table(summary.get("limits", []), redacted),
         "unknown": numbers.unknown_reasons(summary.get("unknown", [])),
         "set_aside": numbers.issue_reasons(summary.get("set_aside", []), True),
         "marked": numbers.issue_reasons(summary.get("set_aside", []), False),
         "units": summary.get("units", []),
         "band_sources": sorted({band["source_id"] for band in summary.get("bands", [])}),
         "policy": list(flat(facts.policy)),
-        "manifest": list(flat({key: value for key, value in manifest.items() if key != "as_of"})),
+        "manifest": list(
+            flat({key: value for key, value in manifest.items() if key not in _PRINTED_ELSEWHERE})
+        ),
         "footnotes": footnotes,
         "summary_json": _json(summary),
         "not_real_kind": NOT_REAL,
@@ -98,29 +110,31 @@ def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], red
 
 
 def _json(summary: Mapping[str, Any]) -> str:
-    """The aggregates, one to a line."""
-    parts = [f"{json.dumps(key)}: {json.dumps(part, ensure_ascii=False, default=str)}" for key, part in summary.items()]
+    """The aggregates, one to a line; what came from the knowledge tables stands there already."""
+    parts = [
+        f"{json.dumps(key)}: {json.dumps(part, ensure_ascii=False, default=str)}"
+        for key, part in summary.items()
+        if key not in KNOWLEDGE
+    ]
     return "{\n" + ",\n".join(parts) + "\n}"
 
 
 class Footnotes:
-    """Numbers of the references, in the order of the list; what is cited without a citation is listed as such."""
+    """Numbers of the references that the page cites, in the order in which it cites them."""
 
     def __init__(self, references: Mapping[str, str]) -> None:
-        self._texts = dict(references)
-        self._numbers = {source: n for n, source in enumerate(references, start=1)}
+        self._texts = references
+        self._numbers: dict[str, int] = {}
 
-    def number(self, source_id: str) -> int:
-        """The number of a source."""
-        if source_id not in self._numbers:
-            self._numbers[source_id] = len(self._numbers) + 1
-            self._texts[source_id] = "no citation was given for this source"
-        return self._numbers[source_id]
+    def numbers(self, source_ids: str) -> list[int]:
+        """The numbers of one source, or of several parted by semicolons."""
+        names = [name.strip() for name in source_ids.split(";") if name.strip()]
+        return [self._numbers.setdefault(name, len(self._numbers) + 1) for name in names]
 
     def rows(self) -> Iterator[tuple[int, str, str]]:
-        """Number, source_id and citation of every source."""
+        """Number, source_id and citation of every source cited so far."""
         for source, n in self._numbers.items():
-            yield n, source, self._texts[source]
+            yield n, source, self._texts.get(source, "no citation was given for this source")
 
 
 def _as_of(value: Any) -> str:

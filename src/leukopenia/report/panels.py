@@ -1,4 +1,4 @@
-"""The panels of a timeline that carry values: the counts with the grade bands behind them, and small panels below."""
+"""The panels of a timeline that carry values: the counts over the grade bands, and small panels below."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH, LEFT, RIGHT = 760.0, 118.0, 656.0
 COUNT_LINES = ("wbc", "neutrophils", "lymphocytes", "cd4")
 BAND_STANDARD = "ctcae-5.0"
 
-# A break in the picture, not in the analysis: the lines stop, so that nobody reads a course where nobody looked.
+# A break in the picture, not in the analysis: the lines stop, lest a course be read where nobody looked.
 GAP = 90 * 1440
 
 _COUNTS_HEIGHT = 236.0
@@ -64,7 +64,9 @@ def by_analyte(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         parts.setdefault(row["analyte"], []).append(row)
     order = list(ANALYTES)
-    return dict(sorted(parts.items(), key=lambda part: (order.index(part[0]) if part[0] in order else 99, part[0])))
+    return dict(
+        sorted(parts.items(), key=lambda part: (order.index(part[0]) if part[0] in order else 99, part[0]))
+    )
 
 
 def shape(row: Row) -> str:
@@ -77,7 +79,7 @@ def shape(row: Row) -> str:
 
 
 def counts_panel(record: Record, view: View, bands: list[dict[str, Any]]) -> Panel | None:
-    """Counts of the white-cell lines over the grade bands, with the lower limit and the gaps in monitoring."""
+    """Counts of the white-cell lines over the grade bands, with the lower limit and the gaps."""
     lines = {name: rows for name, rows in by_analyte(record.counts).items() if name in COUNT_LINES}
     if not lines:
         return None
@@ -103,7 +105,11 @@ def small_panels(record: Record, view: View) -> list[Panel]:
         for row in record.findings
         if row["finding"] == "temperature" and row["value"] is not None
     ]
-    series = [("platelets", counts.get("platelets")), ("haemoglobin", counts.get("haemoglobin")), ("temperature", warmth)]
+    series = [
+        ("platelets", counts.get("platelets")),
+        ("haemoglobin", counts.get("haemoglobin")),
+        ("temperature", warmth),
+    ]
     return [_small_panel(name, rows, record, view) for name, rows in series if rows]
 
 
@@ -176,7 +182,9 @@ def _limit(limits: list[Row], x: Axis, y: Axis) -> Iterator[str]:
 
 def _line(name: str, rows: list[Row], x: Axis, y: Axis) -> Iterator[str]:
     """One line of cells: the course, broken where nobody looked, and a mark for each count."""
-    marks = [(row, shape(row), x.at(row["minute"]), y.at(min(max(row["value"], y.low), y.high))) for row in rows]
+    marks = [
+        (row, shape(row), x.at(row["minute"]), y.at(min(max(row["value"], y.low), y.high))) for row in rows
+    ]
     yield svg.path(_course(marks), f"course l-{name}")
     for row, kind, across, up in marks:
         title = f"{ANALYTES.get(name, name)} {result(row)}, {when(row['minute'], row['time_precision'])}"
@@ -184,8 +192,8 @@ def _line(name: str, rows: list[Row], x: Axis, y: Axis) -> Iterator[str]:
 
 
 def _course(marks: list[tuple[Row, str, float, float]]) -> str:
-    """The joined counts. A bound that only the white count sets is no course of this line: it stands alone."""
-    parts = []
+    """The joined counts. A bound that only the white count sets is no part of it: it stands alone."""
+    parts: list[str] = []
     before = -GAP
     for row, kind, across, up in marks:
         if row["derivation"] == "bounded_by_wbc" or kind == "at_least":

@@ -13,7 +13,17 @@ from leukopenia.report.flowsheet import Flowsheet, flowsheet
 from leukopenia.report.lanes import episode_end
 from leukopenia.report.panels import band_caption
 from leukopenia.report.timeline import Figure, timelines
-from leukopenia.report.words import ANALYTES, SEVERITIES, STANDARDS, comparator, day, duration, number, plain, when
+from leukopenia.report.words import (
+    ANALYTES,
+    SEVERITIES,
+    STANDARDS,
+    comparator,
+    day,
+    duration,
+    number,
+    plain,
+    when,
+)
 
 _MINUTES_PER_YEAR = 1440 * 365.25
 _FINDINGS_SHOWN = 6
@@ -37,8 +47,10 @@ class PatientPage:
     findings: list[Row]
 
 
-def choose_patients(patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.DataFrame, most: int) -> list[Any]:
-    """The persons whose pages are shown: ongoing red flags first, then past ones, then the most severe episodes.
+def choose_patients(
+    patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.DataFrame, most: int
+) -> list[Any]:
+    """The persons whose pages are shown: ongoing red flags, then past ones, then the most severe.
 
     Parameters
     ----------
@@ -52,14 +64,19 @@ def choose_patients(patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.Da
     list
         patient_id, the most urgent first.
     """
-    if patients.height <= 1:
-        return patients["patient_id"].to_list()
+    everybody = pl.concat([table.select("patient_id") for table in (patients, episodes, risks)]).unique()
+    if everybody.height <= 1:
+        return everybody["patient_id"].to_list()
     red = pl.col("ongoing") & (pl.col("kind") != NOT_REAL)
     flags = risks.group_by("patient_id").agg(flag=pl.when(red).then(0).otherwise(1).min())
-    rank = pl.col("severity").replace_strict({s: i for i, s in enumerate(SEVERITIES)}, default=len(SEVERITIES))
+    rank = pl.col("severity").replace_strict(
+        {s: i for i, s in enumerate(SEVERITIES)}, default=len(SEVERITIES)
+    )
     depth = episodes.group_by("patient_id").agg(rank.min().alias("rank"), pl.col("nadir").min())
-    chosen = patients.select("patient_id").join(flags, on="patient_id", how="left").join(depth, on="patient_id", how="left")
-    return chosen.sort("flag", "rank", "nadir", "patient_id", nulls_last=True).head(most)["patient_id"].to_list()
+    chosen = everybody.join(flags, on="patient_id", how="left").join(depth, on="patient_id", how="left")
+    return (
+        chosen.sort("flag", "rank", "nadir", "patient_id", nulls_last=True).head(most)["patient_id"].to_list()
+    )
 
 
 def patient_page(record: Record, facts: Facts, key: str) -> PatientPage:
@@ -118,7 +135,8 @@ def episode_row(row: Row) -> Row:
         "nadir_time": when(row["nadir_minute"]),
         "end": f"{row['state']}, last low" if row["recovery"] is None else "recovered",
         "end_time": when(episode_end(row)),
-        "duration": f"{'' if row['state'] == 'closed' else 'at least '}{duration(episode_end(row) - row['onset'])}",
+        "duration": ("" if row["state"] == "closed" else "at least ")
+        + duration(episode_end(row) - row["onset"]),
         "severity": row["severity"] or "not classified",
         "grades": grades,
         "notes": _notes(row),

@@ -1,7 +1,7 @@
 """The cohort in numbers: aggregates of the tables, small enough to print, whatever the size of the cohort.
 
-Every aggregate is a list of rows (dicts of text, whole numbers and, in `scatter` alone, positions), so that another
-engine can supply the same rows.
+Every aggregate is a list of rows (dicts of text, whole numbers and, in `scatter` alone, positions), so that
+another engine can supply the same rows.
 """
 
 from __future__ import annotations
@@ -15,29 +15,41 @@ Frame = pl.DataFrame | pl.LazyFrame
 Rows = list[dict[str, Any]]
 
 _KEY = ["patient_id", "analyte", "minute"]
-_WORST = {f"worst_{s.replace('-', '_').replace('.', '_')}": s for s in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")}
+_WORST = {
+    f"worst_{s.replace('-', '_').replace('.', '_')}": s
+    for s in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")
+}
 _NOT_RECOGNISED = ("unknown_code", "not_of_interest", "code_contradicted")
 _MERGED = ("duplicate_copy", "component_of_count", "component_unused")
 _STEPS = ("rows", "read", "recognised", "blood", "usable", "merged")
 
-DAY_CLASSES = ("under 1 day", "1 to 6 days", "7 to 13 days", "14 to 29 days", "30 to 89 days", "90 days and more")
+DAY_CLASSES = (
+    "under 1 day",
+    "1 to 6 days",
+    "7 to 13 days",
+    "14 to 29 days",
+    "30 to 89 days",
+    "90 days and more",
+)
 _DAY_BREAKS = [1, 7, 14, 30, 90]
 
 
-def summarise(tables: Mapping[str, Frame]) -> dict[str, Any]:
+def summarise(tables: Mapping[str, Frame], received: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The aggregates of a report.
 
     Parameters
     ----------
     tables : mapping of str to polars.DataFrame or polars.LazyFrame
-        patients, counts, limits, grades, episodes, findings, exposures, conditions, issues, risks; and raw_results,
-        without which the rows read and the units seen are not known.
+        patients, counts, limits, grades, episodes, findings, exposures, conditions, issues, risks.
+    received : mapping, optional
+        ``rows``: result rows in the sources, unreadable ones included; ``units``: rows {unit, rows}
+        as received. Without it the attrition begins with the counts.
 
     Returns
     -------
     dict
-        totals, lines, severity, worst, unknown, crosswalk, durations, scatter, limits, risks, attrition, set_aside,
-        units, missing.
+        totals, lines, severity, worst, unknown, crosswalk, durations, scatter, limits, risks, attrition,
+        set_aside, units, missing.
     """
     lazy = {name: table.lazy() for name, table in tables.items()}
     plans = {
@@ -51,20 +63,19 @@ def summarise(tables: Mapping[str, Frame]) -> dict[str, Any]:
         "limits": limit_bases(lazy["limits"]),
         "risks": risk_kinds(lazy["risks"]),
         "set_aside": issue_reasons(lazy["issues"]),
-        "units": units(lazy["raw_results"]) if "raw_results" in lazy else _none("unit", "rows"),
         "totals": totals(lazy),
         "presence": presence(lazy),
         "left": rows_left(lazy["issues"]),
     }
-    found = dict(zip(plans, (frame.to_dicts() for frame in pl.collect_all(list(plans.values()))), strict=True))
+    found = dict(
+        zip(plans, (frame.to_dicts() for frame in pl.collect_all(list(plans.values()))), strict=True)
+    )
     summary: dict[str, Any] = {**found, "totals": found["totals"][0]}
-    summary["attrition"] = attrition(summary["totals"], summary.pop("left"))
+    told = received or {}
+    summary["units"] = list(told.get("units", []))
+    summary["attrition"] = attrition(summary["totals"], summary.pop("left"), told.get("rows"))
     summary["missing"] = missing(summary.pop("presence")[0])
     return summary
-
-
-def _none(*columns: str) -> pl.LazyFrame:
-    return pl.LazyFrame(schema=dict.fromkeys(columns, pl.String))
 
 
 def _persons() -> pl.Expr:
@@ -90,7 +101,9 @@ def lines(counts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("patient_id").filter(low).n_unique().alias("low_persons"),
             (pl.col("derivation") != "reported").sum().alias("derived"),
             (pl.col("derivation") == "bounded_by_wbc").sum().alias("bounded"),
-            ((pl.col("comparator") != "") & (pl.col("derivation") != "bounded_by_wbc")).sum().alias("censored"),
+            ((pl.col("comparator") != "") & (pl.col("derivation") != "bounded_by_wbc"))
+            .sum()
+            .alias("censored"),
             pl.col("conflict").sum(),
             pl.col("unit_repaired").sum(),
         )
@@ -100,7 +113,11 @@ def lines(counts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
 
 def severity(episodes: pl.LazyFrame) -> pl.LazyFrame:
     """Episodes and persons by line and severity."""
-    return episodes.group_by("analyte", "severity").agg(pl.len().alias("episodes"), _persons()).sort("analyte", "severity")
+    return (
+        episodes.group_by("analyte", "severity")
+        .agg(pl.len().alias("episodes"), _persons())
+        .sort("analyte", "severity")
+    )
 
 
 def worst(episodes: pl.LazyFrame) -> pl.LazyFrame:
@@ -142,7 +159,9 @@ def _days() -> pl.Expr:
 
 def durations(episodes: pl.LazyFrame) -> pl.LazyFrame:
     """Episodes by line, severity and length: onset to recovery, else to the last low count."""
-    classes = _days().cut(_DAY_BREAKS, labels=list(DAY_CLASSES), left_closed=True).cast(pl.String)
+    classes = pl.lit(DAY_CLASSES[-1])
+    for upper, name in reversed(list(zip(_DAY_BREAKS, DAY_CLASSES, strict=False))):
+        classes = pl.when(_days() < upper).then(pl.lit(name)).otherwise(classes)
     return (
         episodes.with_columns(days=classes)
         .group_by("analyte", "severity", "days")
@@ -154,8 +173,8 @@ def durations(episodes: pl.LazyFrame) -> pl.LazyFrame:
 def scatter(episodes: pl.LazyFrame) -> pl.LazyFrame:
     """Episodes on a fine grid of nadir and length, so that the plot stays small.
 
-    A cell is 0.05 wide in the nadir, cut from below so that no cell straddles a cut-off of a grade, and a twentieth of
-    a decade in days; its middle stands for it.
+    A cell is 0.05 wide in the nadir, cut from below so that no cell straddles a cut-off of a grade, and a
+    twentieth of a decade in days; its middle stands for it.
     """
     nadir = (pl.col("nadir") * 20 + 1e-9).floor()
     days = (_days().clip(lower_bound=0.5).log10() * 20).round()
@@ -163,14 +182,24 @@ def scatter(episodes: pl.LazyFrame) -> pl.LazyFrame:
         episodes.select("analyte", cell=nadir, step=days, closed=pl.col("state") == "closed")
         .group_by("analyte", "cell", "step", "closed")
         .agg(pl.len().alias("episodes"))
-        .select("analyte", "closed", "episodes", nadir=(pl.col("cell") + 0.5) / 20, days=10.0 ** (pl.col("step") / 20))
+        .select(
+            "analyte",
+            "closed",
+            "episodes",
+            nadir=(pl.col("cell") + 0.5) / 20,
+            days=10.0 ** (pl.col("step") / 20),
+        )
         .sort("analyte", "nadir", "days", "closed")
     )
 
 
 def limit_bases(limits: pl.LazyFrame) -> pl.LazyFrame:
     """Counts by line, basis of the limit and, where there is none, the reason."""
-    return limits.group_by("analyte", "basis", "reason").agg(pl.len().alias("counts")).sort("analyte", "basis", "reason")
+    return (
+        limits.group_by("analyte", "basis", "reason")
+        .agg(pl.len().alias("counts"))
+        .sort("analyte", "basis", "reason")
+    )
 
 
 def risk_kinds(risks: pl.LazyFrame) -> pl.LazyFrame:
@@ -184,19 +213,18 @@ def issue_reasons(issues: pl.LazyFrame) -> pl.LazyFrame:
     return issues.group_by(by).agg(pl.col("n").sum().alias("rows")).sort(by)
 
 
-def units(results: pl.LazyFrame) -> pl.LazyFrame:
-    """Units as received, the commonest first."""
-    return results.group_by("unit").agg(pl.len().alias("rows")).sort("rows", "unit", descending=[True, False]).head(40)
-
-
 def rows_left(issues: pl.LazyFrame) -> pl.LazyFrame:
     """Result rows set aside, by the step of the attrition at which they left."""
     reason = pl.col("reason")
     step = (
-        pl.when(pl.col("stage") == "read").then(pl.lit("read"))
-        .when(reason.is_in(_NOT_RECOGNISED)).then(pl.lit("recognised"))
-        .when(reason == "not_blood").then(pl.lit("blood"))
-        .when(reason.is_in(_MERGED)).then(pl.lit("merged"))
+        pl.when(pl.col("stage") == "read")
+        .then(pl.lit("read"))
+        .when(reason.is_in(_NOT_RECOGNISED))
+        .then(pl.lit("recognised"))
+        .when(reason == "not_blood")
+        .then(pl.lit("blood"))
+        .when(reason.is_in(_MERGED))
+        .then(pl.lit("merged"))
         .otherwise(pl.lit("usable"))
     )
     results = issues.filter(pl.col("set_aside") & (pl.col("table") == "raw_results"))
@@ -204,7 +232,7 @@ def rows_left(issues: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def totals(tables: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """One row: persons, counts, low counts, episodes, rows read."""
+    """One row: persons, counts, low counts, episodes."""
     counts = lines(tables["counts"], tables["limits"]).select(pl.col("counts", "low_counts").sum())
     parts = [
         tables["patients"].select(_persons()),
@@ -213,8 +241,6 @@ def totals(tables: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
         _low_persons(tables["counts"], tables["limits"]),
         tables["episodes"].select(episodes=pl.len(), persons_with_episodes=pl.col("patient_id").n_unique()),
     ]
-    if "raw_results" in tables:
-        parts.append(tables["raw_results"].select(rows_read=pl.len(), persons_read=pl.col("patient_id").n_unique()))
     return pl.concat(parts, how="horizontal")
 
 
@@ -223,15 +249,18 @@ def _low_persons(counts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
     return joined.filter(_is_low()).select(persons_low=pl.col("patient_id").n_unique())
 
 
-def attrition(totals: Mapping[str, Any], left: Rows) -> Rows:
+def attrition(totals: Mapping[str, Any], left: Rows, rows: int | None) -> Rows:
     """Rows and persons from the rows offered down to the episodes.
 
     Parameters
     ----------
     totals : mapping
-        As made by `totals`; without ``rows_read`` the table begins with the counts.
+        As made by `totals`.
     left : list of dict
         step (read, recognised, blood, usable, merged) and rows set aside there.
+
+    rows : int, optional
+        Result rows in the sources; where not known the table begins with the counts.
 
     Returns
     -------
@@ -240,11 +269,10 @@ def attrition(totals: Mapping[str, Any], left: Rows) -> Rows:
     """
     gone = {row["step"]: row["rows"] for row in left}
     steps: Rows = []
-    if "rows_read" in totals:
-        rows = totals["rows_read"] + gone.get("read", 0)
+    if rows is not None:
         for step in _STEPS:
             rows -= gone.get(step, 0)
-            steps.append({"step": step, "rows": rows, "persons": totals["persons_read"] if step == "read" else None})
+            steps.append({"step": step, "rows": rows, "persons": None})
     return [
         *steps,
         {"step": "counts", "rows": totals["counts"], "persons": totals["persons_with_counts"]},

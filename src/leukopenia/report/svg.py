@@ -13,8 +13,8 @@ from leukopenia.report.words import safe
 _EPOCH = datetime(1970, 1, 1)
 _DAY = 1440
 
-# Where the scale of the counts turns from straight to logarithmic. Half of a grade 4 cut-off away from zero everything
-# is still told apart, and a white count of 100 does not flatten the rest.
+# Where the scale of the counts turns from straight to logarithmic: the lowest counts are still told apart,
+# and a white count of 100 does not flatten the rest.
 _BEND = 0.5
 
 COUNT_TICKS = (0, 0.1, 0.5, 1, 1.5, 2, 4, 10, 20, 50, 100, 200, 500, 1000)
@@ -113,7 +113,8 @@ def label(x: float, y: float, text: str, css: str = "", anchor: str = "start") -
 def box(x: float, y: float, width: float, height: float, css: str, title: str = "") -> str:
     """A rectangle, with a tooltip where there is a title."""
     inner = f"<title>{safe(title)}</title>" if title else ""
-    return f'<rect x="{x:g}" y="{y:g}" width="{max(width, 0):g}" height="{height:g}" class="{css}">{inner}</rect>'
+    place = f'x="{x:g}" y="{y:g}" width="{max(width, 0):g}" height="{height:g}"'
+    return f'<rect {place} class="{css}">{inner}</rect>'
 
 
 def path(d: str, css: str, title: str = "") -> str:
@@ -146,7 +147,7 @@ def mark(x: float, y: float, shape: str, css: str, title: str) -> str:
 
 
 def spread(places: Sequence[float], gap: float, bottom: float) -> list[float]:
-    """Positions moved apart to at least `gap`, in the same order, none below `bottom` where that is possible."""
+    """Positions moved apart to at least `gap`, in the same order, and above `bottom`."""
     order = sorted(range(len(places)), key=places.__getitem__)
     moved = [0.0] * len(places)
     floor = -math.inf

@@ -50,7 +50,8 @@ def timelines(record: Record, summary: Mapping[str, Any], key: str) -> list[Figu
     """
     views = list(_views(record))
     return [
-        Figure(caption, _timeline(record, view, summary, f"{key}-f{index}")) for index, (caption, view) in enumerate(views)
+        Figure(caption, _timeline(record, view, summary, f"{key}-f{index}"))
+        for index, (caption, view) in enumerate(views)
     ]
 
 
@@ -83,8 +84,15 @@ def _zooms(record: Record, overview: View) -> Iterator[tuple[str, View]]:
     worst = sorted(spans, key=lambda span: span[1])[:_MOST_ZOOMS]
     rest = len(spans) - len(worst)
     for (start, end), _ in sorted(worst):
-        note = f" (the {rest} milder ones are not drawn larger)" if rest and (start, end) == min(worst)[0] else ""
-        yield f"Episode of {day(start)}, {duration(end - start)}{note}", View(start - _ZOOM_MARGIN, end + _ZOOM_MARGIN)
+        note = (
+            f" (the {rest} milder ones are not drawn larger)"
+            if rest and (start, end) == min(worst)[0]
+            else ""
+        )
+        yield (
+            f"Episode of {day(start)}, {duration(end - start)}{note}",
+            View(start - _ZOOM_MARGIN, end + _ZOOM_MARGIN),
+        )
 
 
 def _width(span: tuple[int, int]) -> int:
@@ -144,7 +152,8 @@ def describe(record: Record, view: View, names: Mapping[str, str]) -> str:
     for name, rows in by_analyte(record.counts).items():
         lowest = min(rows, key=lambda row: row["value"])
         parts.append(
-            f"{ANALYTES.get(name, name)}: {len(rows)} counts, lowest {result(lowest)} on {day(lowest['minute'])}, "
+            f"{ANALYTES.get(name, name)}: {len(rows)} counts, "
+            f"lowest {result(lowest)} on {day(lowest['minute'])}, "
             f"last {result(rows[-1])} on {day(rows[-1]['minute'])}."
         )
     for row in record.episodes:

@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-# Control characters, bidirectional overrides, zero-width signs, tags and lone surrogates: they can make a text read
-# as another than it is, or make the page unwritable. Tab and line feed stay.
+# Control characters, bidirectional overrides, zero-width signs, tags and lone surrogates: they can make a
+# text read as another than it is, or make the page unwritable. Tab and line feed stay.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -118,4 +118,6 @@ def plain(identifier: str, names: Mapping[str, str]) -> str:
         return names[identifier]
     if identifier in ANALYTES:
         return ANALYTES[identifier]
-    return identifier if "|" in identifier else identifier.rpartition(":")[2].replace("_", " ").replace("-", " ")
+    return (
+        identifier if "|" in identifier else identifier.rpartition(":")[2].replace("_", " ").replace("-", " ")
+    )

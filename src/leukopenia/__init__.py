@@ -1,0 +1,35 @@
+"""Find, grade and follow low white-cell counts in health records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leukopenia.api import grade as grade
+    from leukopenia.api import inspect as inspect
+    from leukopenia.api import read as read
+    from leukopenia.api import run as run
+    from leukopenia.policy import Policy as Policy
+    from leukopenia.result import Result as Result
+
+_PUBLIC = {
+    "run": "leukopenia.api",
+    "grade": "leukopenia.api",
+    "Policy": "leukopenia.policy",
+    "Result": "leukopenia.result",
+}
+
+__all__ = ["Policy", "Result", "grade", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import leukopenia` must be fast."""
+    if name in _PUBLIC:
+        from importlib import import_module
+
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'leukopenia' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,3 @@
+from leukopenia.cli import main
+
+main()

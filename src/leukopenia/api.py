@@ -1,0 +1,200 @@
+"""The doors in Python: `run`, `read`, `grade`, `inspect`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leukopenia.errors import UsageError
+from leukopenia.policy import Policy
+
+if TYPE_CHECKING:
+    from leukopenia.contracts import Rows
+    from leukopenia.engine import Engine
+    from leukopenia.read.raw import Raw
+    from leukopenia.result import Result
+
+Progress = Callable[[str], None]
+Source = str | Path | Any
+
+
+def run(
+    source: Source | Sequence[Source],
+    *,
+    policy: Policy | Mapping[str, Any] | None = None,
+    engine: str = "",
+    format: str = "",
+    mapping: Mapping[str, Any] | None = None,
+    site_map: str | Path = "",
+    memory_limit: str = "",
+    threads: int = 0,
+    frame: str = "",
+    progress: Progress = lambda stage: None,
+) -> Result:
+    """Records -> every table of the house.
+
+    Parameters
+    ----------
+    source : path, frame, mapping of frames, or a sequence of these
+        FHIR, OMOP, MEDS, or plain results; several sources are merged by patient id.
+    policy : Policy or mapping, optional
+        Changes to the defaults of policy.csv.
+    engine : {'', 'duckdb', 'polars', 'spark'}
+        Empty: the engine a frame lives in; DuckDB for files.
+    format : str
+        Force the format of the files instead of recognising it.
+    mapping : mapping, optional
+        The site's words for columns of plain results.
+    site_map : name or path
+        Rows of code, analyte, specimen, unit; empty: the map of the product that fits best.
+    memory_limit, threads
+        For DuckDB.
+    frame : {'', 'polars', 'pandas', 'pyarrow', 'native'}
+        The kind of frame `Result.tables` gives; empty: the kind that came in, Polars for files.
+
+    Returns
+    -------
+    Result
+        Close it, or use it in a `with` statement.
+
+    Raises
+    ------
+    LeukopeniaError
+        The source cannot be read or understood, or the policy contradicts itself.
+    """
+    from leukopenia import knowledge, pipeline
+    from leukopenia.engine import of_frame, open_engine
+    from leukopenia.result import Result
+
+    sources = _listed(source)
+    chosen = policy if isinstance(policy, Policy) else Policy.of(policy)
+    stage = Path(tempfile.mkdtemp(prefix="leukopenia-stage-"))
+    first = sources[0]
+    files = isinstance(first, str | Path)
+    opened = open_engine(
+        engine or ("duckdb" if files else of_frame(_a_frame(first))), memory_limit=memory_limit, threads=threads
+    )
+    try:
+        progress("read")
+        raws = _read_all(sources, opened, stage, format, mapping)
+        made = pipeline.run(raws, opened, knowledge.load(), chosen, _maps(site_map), progress)
+    except BaseException:
+        opened.close()
+        _remove(stage)
+        raise
+    kind = frame or ("polars" if files else _kind(_a_frame(first)))
+    return Result(made, opened, chosen, kind, [path for raw in raws for path in raw.files], stage)
+
+
+def read(source: Source, engine: Engine, stage: Path, *, format: str = "", mapping: Any = None) -> Raw:
+    """One source as raw tables in contract shape; see `leukopenia.read.read`."""
+    from leukopenia.read import read as read_path
+    from leukopenia.read import read_frames
+
+    if isinstance(source, str | Path):
+        return read_path(Path(source), engine, stage, format=format, mapping=mapping)
+    return read_frames(source, engine, mapping=mapping)
+
+
+def inspect(
+    source: str | Path, *, format: str = "", mapping: Mapping[str, Any] | None = None, site_map: str | Path = ""
+) -> dict[str, Any]:
+    """What would be read, before anything is computed.
+
+    Returns
+    -------
+    dict
+        format, rows, signals (understood or not, by frequency), drugs, issues, and a site-map stub.
+    """
+    from leukopenia import inspection, knowledge
+    from leukopenia.engine import open_engine
+
+    engine = open_engine("duckdb")
+    with tempfile.TemporaryDirectory(prefix="leukopenia-") as stage:
+        try:
+            raw = read(source, engine, Path(stage), format=format, mapping=mapping)
+            return inspection.inspect(raw, engine, knowledge.load(), _maps(site_map))
+        finally:
+            engine.close()
+
+
+def grade(
+    frame: Any,
+    *,
+    standards: Iterable[str] = ("ctcae-5.0", "ctcae-6.0"),
+    direction: str = "low",
+    policy: Policy | Mapping[str, Any] | None = None,
+) -> Any:
+    """Grade a table of results.
+
+    Parameters
+    ----------
+    frame : pandas, Polars, PyArrow, DuckDB or PySpark frame
+        Columns analyte, value, unit and, where there are any, low, high, age_days, sex, has_hiv, comparator.
+    standards : iterable of str
+        ctcae-4.03, ctcae-5.0, ctcae-6.0, daids-2.1.
+    direction : {'low', 'high'}
+        Low or high terms.
+    policy : Policy or mapping, optional
+        unit_whitelist, grade_limits.
+
+    Returns
+    -------
+    frame of the same kind
+        Every input row once per standard, all its columns, and standard, grade, reason beside them. An unknown
+        grade is null, with its reason.
+    """
+    from leukopenia import grading, knowledge
+
+    chosen = policy if isinstance(policy, Policy) else Policy.of(policy)
+    return grading.grade(frame, knowledge.load(), tuple(standards), direction, chosen)
+
+
+def _listed(source: Any) -> list[Any]:
+    sources = list(source) if isinstance(source, list | tuple) else [source]
+    if not sources:
+        raise UsageError("There is no source.", "", "Give a file, a folder or a frame.")
+    return sources
+
+
+def _a_frame(source: Any) -> Any:
+    return next(iter(source.values())) if isinstance(source, Mapping) else source
+
+
+def _kind(frame: Any) -> str:
+    module = type(frame).__module__.split(".")[0]
+    return {"pandas": "pandas", "pyarrow": "pyarrow", "polars": "polars"}.get(module, "native")
+
+
+def _read_all(
+    sources: Sequence[Any], engine: Engine, stage: Path, format: str, mapping: Mapping[str, Any] | None
+) -> list[Raw]:
+    raws: list[Raw] = []
+    for number, source in enumerate(sources):
+        folder = stage / str(number)
+        folder.mkdir()
+        raws.append(read(source, engine, folder, format=format, mapping=mapping))
+    names = [raw.source for raw in raws]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"Two sources are called {sorted(twice)[0]}.", "", "Rename one: issues name rows by source.")
+    return raws
+
+
+def _maps(site_map: str | Path) -> Mapping[str, Rows]:
+    from leukopenia import knowledge
+
+    known = knowledge.site_maps()
+    if not site_map:
+        return known
+    if str(site_map) in known:
+        return {str(site_map): known[str(site_map)]}
+    return {Path(site_map).stem: knowledge.read_site_map(Path(site_map))}
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,269 @@
+"""The command line: parse, call, print. Results go to standard output, progress and messages to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from leukopenia.errors import EXIT_CODES, LeukopeniaError, OutputError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from leukopenia.policy import Policy
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find, grade and follow low white-cell counts in health records. Every statement shows its rows and source.",
+    epilog="Exit codes: " + "; ".join(f"{code} {str(text).splitlines()[0].rstrip('.')}" for code, text in EXIT_CODES.items()),
+)
+
+Sources = Annotated[list[Path], typer.Argument(help="Files or folders: FHIR, OMOP, MEDS, CSV, Parquet, Excel.")]
+Source = Annotated[Path, typer.Argument(help="A file or folder: FHIR, OMOP, MEDS, CSV, Parquet, Excel.")]
+Format = Annotated[str, typer.Option("--format", help="fhir, omop, meds or results, where it should not be guessed.")]
+Mapping = Annotated[Path | None, typer.Option("--map", help="YAML: the site's words for columns of plain results.")]
+SiteMap = Annotated[str, typer.Option(help="mimic-iii, mimic-iv, eicu, or your own CSV of code,analyte,specimen,unit.")]
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="YAML of policy values; see `knowledge policy`.")]
+AsOf = Annotated[str, typer.Option(help="The day the question is asked for; default: the last day of the source.")]
+EngineName = Annotated[str, typer.Option("--engine", help="duckdb, polars or spark.")]
+Memory = Annotated[str, typer.Option(help="Memory for DuckDB, such as 500MB; the rest is spilled to disk.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def run(
+    sources: Sources,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables, report.html and manifest.json.")],
+    format: Format = "",
+    map: Mapping = None,
+    site_map: SiteMap = "",
+    policy: PolicyFile = None,
+    as_of: AsOf = "",
+    engine: EngineName = "duckdb",
+    memory_limit: Memory = "",
+    redact: Annotated[bool, typer.Option(help="Redact counts up to 7 in the report and round the rest to 5.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Records to all tables, a report and a manifest."""
+    from leukopenia import api, outputs
+
+    outputs.check_target(output)
+    with stages() as stage:
+        result = api.run(
+            [*sources],
+            policy=_policy(policy, as_of, redact),
+            engine=engine,
+            format=format,
+            mapping=_mapping(map),
+            site_map=site_map,
+            memory_limit=memory_limit,
+            progress=stage,
+        )
+        with result:
+            result.write(output, stage)
+            _tell(result, output, as_json)
+
+
+def _tell(result: Any, output: Path, as_json: bool) -> None:
+    from leukopenia.summary import headline
+
+    told = headline(output)
+    if as_json:
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    for line in told["lines"]:
+        print(line)
+    print(f"Report: {output / 'report.html'}")
+
+
+@app.command()
+def inspect(
+    source: Source, format: Format = "", map: Mapping = None, site_map: SiteMap = "", as_json: Json = False
+) -> None:
+    """What is in there, what is understood, what is not, and a site map to fill in."""
+    from leukopenia import api
+    from leukopenia.summary import print_inspection
+
+    with stages() as stage:
+        stage("read")
+        found = api.inspect(source, format=format, mapping=_mapping(map), site_map=site_map)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print_inspection(found)
+
+
+@app.command()
+def grade(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet with analyte, value, unit; low, high, age_days, sex.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV or Parquet; default: CSV to the screen.")] = None,
+    standard: Annotated[
+        list[str] | None, typer.Option(help="ctcae-4.03, ctcae-5.0, ctcae-6.0, daids-2.1; may be repeated.")
+    ] = None,
+    direction: Annotated[str, typer.Option(help="low or high terms.")] = "low",
+    policy: PolicyFile = None,
+    as_json: Json = False,
+) -> None:
+    """Grade a table of results, each row under each standard."""
+    from leukopenia import api
+
+    if direction not in ("low", "high"):
+        raise UsageError(f"There is no direction {direction!r}.", "", "Choose low or high.")
+    rows = _table(file)
+    standards = standard or ["ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1"]
+    graded = api.grade(rows, standards=standards, direction=direction, policy=_policy(policy, "", False))
+    _print_table(graded, output, as_json)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    persons: Annotated[int, typer.Option(help="How many persons.")] = 400,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same hospital.")] = 1,
+    format: Annotated[str, typer.Option(help="fhir or csv.")] = "fhir",
+) -> None:
+    """A small hospital of virtual patients whose truth is known, dirt included."""
+    from leukopenia import simulate as room
+
+    if folder.exists() and any(folder.iterdir()):
+        raise OutputError(f"{folder} is not empty.", "", "Choose a new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    print(room.write(room.hospital(persons, seed), folder, format))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to leave the hospital and the result.")] = Path("demo"),
+    persons: Annotated[int, typer.Option(help="How many persons.")] = 400,
+) -> None:
+    """Simulate a small hospital, run everything on it and leave a report."""
+    from leukopenia import api, outputs
+    from leukopenia import simulate as room
+
+    records, target = folder / "hospital", folder / "result"
+    outputs.check_target(target)
+    with stages() as stage:
+        stage("simulate")
+        records.mkdir(parents=True, exist_ok=True)
+        room.write(room.hospital(persons), records)
+        with api.run(records, progress=stage) as result:
+            result.write(target, stage)
+            _tell(result, target, False)
+        outputs.write_text(folder / "report.html", (target / "report.html").read_text(encoding="utf-8"))
+    print(f"Open {(folder / 'report.html').resolve()}")
+
+
+@app.command()
+def knowledge(
+    id: Annotated[str, typer.Argument(help="A table, a cause, a standard, an interval or a code; empty: the tables.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Look rows of knowledge up, with their sources."""
+    from leukopenia.lookup import look_up, print_rows
+
+    found = look_up(id)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print_rows(found)
+
+
+@app.command()
+def cite(result: Annotated[Path, typer.Argument(help="A folder that `run` has written.")]) -> None:
+    """BibTeX of all that a result rests on."""
+    from leukopenia.lookup import cite as entries
+
+    print(entries(result))
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """Shows which stage is at work, on standard error, once it takes longer than a moment."""
+    if not sys.stderr.isatty():
+        yield lambda stage: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("start")
+        yield lambda stage: bar.update(task, description=stage)
+
+
+def _policy(file: Path | None, as_of: str, redact: bool) -> Policy:
+    from leukopenia.policy import Policy
+
+    named = {name: value for name, value in (("as_of", as_of), ("small_cells", "yes" if redact else "")) if value}
+    return Policy.from_file(file, **named) if file else Policy.of(None, **named)
+
+
+def _mapping(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"The mapping {path.name} cannot be read.", type(error).__name__) from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path.name} is not a mapping.", "", "Write `patient: MRN` and so on, one to a line.")
+    return found
+
+
+def _table(path: Path) -> Any:
+    import polars as pl
+
+    if not path.is_file():
+        raise SourceError(f"There is no file {path}.", "", "Check the path.")
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        separator = "\t" if path.suffix in (".tsv", ".tab") else ","
+        rows = pl.read_csv(path, separator=separator, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(f"{path.name} cannot be read as a table.", type(error).__name__) from None
+    numbers = [name for name in ("low", "high", "age_days") if name in rows.columns]
+    return rows.with_columns(pl.col(name).cast(pl.Float64, strict=False) for name in numbers).with_columns(
+        pl.col("age_days").cast(pl.Int64) if "age_days" in rows.columns else []
+    )
+
+
+def _print_table(rows: Any, output: Path | None, as_json: bool) -> None:
+    from leukopenia.outputs import disk_errors
+
+    if output is None:
+        if as_json:
+            print(*(json.dumps(row, ensure_ascii=False) for row in rows.to_dicts()), sep="\n")
+        else:
+            print(rows.write_csv(), end="")
+        return
+    beside = output.with_name(f".{output.name}.making")
+    with disk_errors(output):
+        rows.write_parquet(beside) if output.suffix == ".parquet" else rows.write_csv(beside)
+        beside.replace(output)
+
+
+def main() -> None:
+    """Run the command line; an error of the house is a message and its exit code, never a traceback."""
+    try:
+        app()
+    except LeukopeniaError as error:
+        print(f"leukopenia: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
