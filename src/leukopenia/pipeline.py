@@ -88,28 +88,29 @@ def run(
     """
     progress("harmonise")
     made = harmonise(raws, engine, knowledge, policy, site_maps)
-    progress("limits and grades")
-    as_of = policy.as_of if policy.as_of is not None else _last_minute(engine, made.counts)
-    marked = engine.materialise(mark(made.counts, made.patients, knowledge, policy, made.present), "marked")
+    progress("limits")
+    limited = engine.materialise(limit(made.counts, made.patients, knowledge, policy, made.present), "limited")
+    patients = engine.materialise(persons.with_unlisted(made.patients, limited), "patients")
+    as_of = policy.as_of if policy.as_of is not None else _last_minute(engine, limited)
     progress("episodes")
-    numbered, episodes = find_episodes(marked, made, engine, knowledge, policy, as_of)
+    rows, numbered, episodes = find_episodes(limited, made, engine, knowledge, policy, as_of)
     progress("red flags")
-    risks = engine.materialise(
-        risks_room.risks(marked, made.findings, made.exposures, knowledge, policy), "risks"
-    )
+    doubtful = limited.filter(col("conflict") | col("unit_repaired"))
+    flags = risks_room.risks(rows, doubtful, made.findings, made.exposures, knowledge, policy)
+    graded = _grade(limited, knowledge, policy)
     return Tables(
-        patients=made.patients,
+        patients=patients,
         observation_periods=made.observation_periods,
-        counts=made.counts,
+        counts=limited.select(*contracts.COUNTS.names),
         findings=made.findings,
         exposures=made.exposures,
         conditions=made.conditions,
-        limits=choose.limits(marked),
-        grades=_grades(marked, engine, policy),
+        limits=choose.limits(limited),
+        grades=_grades(graded, engine, policy),
         episodes=episodes,
-        risks=risks,
+        risks=engine.materialise(flags, "risks"),
         infection_risk=risks_room.infection_risk(numbered, knowledge, policy),
-        issues=nw.concat([*made.issues, _limit_issues(marked)]),
+        issues=nw.concat([*made.issues, _conflicts(limited), _limit_issues(limited)]),
         as_of=as_of,
         signals=made.signals,
         accounting=made.accounting,
@@ -130,21 +131,22 @@ def harmonise(
     }
     lines = draws.makeable(present, bounds)
     analytes = engine.load(pl.DataFrame({"analyte": lines}, schema={"analyte": pl.String}), "analytes")
-    if measured is None:
-        empty = _empty(raws, engine)
-        counts, findings = empty(contracts.COUNTS), empty(contracts.FINDINGS)
-    else:
-        counts = engine.materialise(draws.counts(measured, present, analytes, bounds), "counts")
-        findings = engine.materialise(measures.findings(measured), "findings")
-        issues += [measures.set_aside(measured), _conflicts(counts)]
+    empty = _empty(raws, engine)
+    counts, findings = empty(contracts.COUNTS), empty(contracts.FINDINGS)
+    if measured is not None:
+        counts = draws.counts(measured.rows, present, analytes, bounds)
+        issues.append(measures.set_aside(measured.rows))
+        if measured.findings:
+            findings = engine.materialise(measures.findings(measured.rows), "findings")
     exposures, drug_issues, drug_signals = _exposures(raws, engine, knowledge, policy)
-    conditions, condition_issues = _conditions(raws, engine, knowledge)
-    seen = counts.select("patient_id").unique()
-    raw_persons = _merged(raws, "raw_persons") or _empty(raws, engine)(contracts.RAW_PERSONS)
-    raw_periods = _merged(raws, "raw_periods") or _empty(raws, engine)(contracts.RAW_PERIODS)
-    patients = engine.materialise(persons.patients(raw_persons, conditions, seen), "patients")
+    conditions, condition_issues, condition_signals = _conditions(raws, engine, knowledge)
+    raw_persons = _merged(raws, "raw_persons") or empty(contracts.RAW_PERSONS)
+    raw_periods = _merged(raws, "raw_periods") or empty(contracts.RAW_PERIODS)
+    patients = engine.materialise(persons.patients(raw_persons, conditions), "persons")
     reader_issues = [row for raw in raws for row in raw.issues]
-    loaded = engine.load(_issue_frame(reader_issues + _signal_issues(signals) + drug_signals), "issues")
+    loaded = engine.load(
+        _issue_frame(reader_issues + _signal_issues(signals) + drug_signals + condition_signals), "issues"
+    )
     return Harmonised(
         counts=counts,
         findings=findings,
@@ -159,11 +161,19 @@ def harmonise(
     )
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Measures of all sources, and whether any of them can be a finding."""
+
+    rows: Frame
+    findings: bool
+
+
 def _measure(
     raws: Sequence[Raw], engine: Engine, knowledge: Knowledge, policy: Policy, site_maps: Mapping[str, Rows]
-) -> tuple[list[dict[str, Any]], Frame | None, list[Frame]]:
+) -> tuple[list[dict[str, Any]], Measured | None, list[Frame]]:
     signals: list[dict[str, Any]] = []
-    parts: list[Frame] = []
+    parts: list[Measured] = []
     for raw in raws:
         results = raw.tables.get("raw_results")
         if results is None:
@@ -173,7 +183,10 @@ def _measure(
         usable = [row for row in understood if not row["reason"]]
         if usable:
             parts.append(_measured(results, usable, engine, knowledge, policy))
-    return signals, (nw.concat(parts) if parts else None), []
+    if not parts:
+        return signals, None, []
+    rows = nw.concat([part.rows for part in parts]) if len(parts) > 1 else parts[0].rows
+    return signals, Measured(rows, any(part.findings for part in parts)), []
 
 
 def understand(
@@ -186,7 +199,7 @@ def understand(
 
 def _measured(
     results: Frame, usable: list[dict[str, Any]], engine: Engine, knowledge: Knowledge, policy: Policy
-) -> Frame:
+) -> Measured:
     plausible = {row["analyte"]: row for row in knowledge["analytes"]}
     rows = [
         {
@@ -199,8 +212,10 @@ def _measured(
     meaning = engine.load(pl.DataFrame(rows).with_columns(pl.col("copy_of_laboratory").cast(pl.Int64)), "meanings")
     reading = meaning.with_columns(reason=lit(""))
     texts = engine.collect(measures.wordings_to_read(results, reading))["text"].to_list()
-    worded = engine.load(_wordings(texts, knowledge), "wordings")
-    return measures.measures(results, meaning, worded, policy.flag("repair_units"))
+    worded = _wordings(texts, knowledge)
+    found = any(measures.is_finding(row["role"], row["component"]) for row in usable)
+    rows = measures.measures(results, meaning, engine.load(worded, "wordings"), policy.flag("repair_units"))
+    return Measured(rows, found or "word" in worded["outcome"].to_list())
 
 
 def _plausibility(row: Mapping[str, Any], analytes: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
@@ -252,51 +267,85 @@ def _drug_issue(source: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return _issue(source, "raw_drugs", reason, str(row["name"] or row["code"]), row["n"])
 
 
-def _conditions(raws: Sequence[Raw], engine: Engine, knowledge: Knowledge) -> tuple[Frame, list[Frame]]:
-    parts, issues = [], []
+def _conditions(raws: Sequence[Raw], engine: Engine, knowledge: Knowledge) -> tuple[Frame, list[Frame], list[dict[str, Any]]]:
+    parts, issues, signals = [], [], []
     for raw in raws:
-        rows = raw.tables.get("raw_conditions")
-        if rows is None:
-            continue
-        understood = diagnoses.understand(engine.collect(diagnoses.vocabulary(rows)).to_dicts(), knowledge)
-        if understood:
-            known = pl.DataFrame([{k: row[k] for k in (*diagnoses.SIGNAL, "condition")} for row in understood])
-            parts.append(diagnoses.conditions(rows, engine.load(known, "conditions")))
-            issues.append(diagnoses.set_aside(rows))
+        for table, understand_names in (
+            ("raw_conditions", diagnoses.understand),
+            ("raw_procedures", diagnoses.understand_procedures),
+        ):
+            rows = raw.tables.get(table)
+            if rows is None:
+                continue
+            rows = rows if table == "raw_conditions" else rows.with_columns(certainty=lit(""))
+            understood = understand_names(engine.collect(diagnoses.vocabulary(rows)).to_dicts(), knowledge)
+            known = [row for row in understood if row["condition"]]
+            signals += [
+                _issue(raw.source, table, "not_of_interest", str(row["name"] or row["code"]), row["n"])
+                for row in understood
+                if not row["condition"]
+            ]
+            if known:
+                columns = (*diagnoses.SIGNAL, "condition")
+                loaded = engine.load(pl.DataFrame([{name: row[name] for name in columns} for row in known]), "conditions")
+                parts.append(diagnoses.conditions(rows, loaded))
+                issues.append(diagnoses.set_aside(rows, loaded, table))
     if not parts:
-        return _empty(raws, engine)(contracts.CONDITIONS), []
-    return engine.materialise(nw.concat(parts), "conditions"), issues
+        return _empty(raws, engine)(contracts.CONDITIONS), [], signals
+    return engine.materialise(nw.concat(parts), "conditions"), issues, signals
 
 
-def mark(
+def limit(
     counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]
 ) -> Frame:
-    """Counts with age, limit in force, grades side by side, and low or not."""
+    """Counts with age, limit in force, and low or not; with the grade as well where the policy calls low by it."""
     aged = choose.with_age(counts, patients)
     chosen = choose.choose(aged, knowledge, policy, frozenset(present))
     prepared = grades_room.prepare(chosen, policy.text("grade_limits"), policy.text("direction"))
-    graded = grades_room.grade(prepared, knowledge, policy.names("standards"), policy.text("direction"))
-    return episodes_room.mark_low(graded, policy)
+    onset = policy.text("onset")
+    if onset != "limit":
+        prepared = grades_room.grade(prepared, knowledge, [onset], "low")
+    return episodes_room.mark_low(prepared, policy).select(*contracts.COUNTS.names, *_LIMITED)
+
+
+_LIMITED = (
+    "age_days",
+    "has_hiv",
+    "protocol_limit",
+    "protocol_basis",
+    "limit_low",
+    "limit_high",
+    "limit_basis",
+    "interval_id",
+    "limit_reason",
+    "is_low",
+    "recovered",
+)
+
+
+def _grade(limited: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
+    return grades_room.grade(limited, knowledge, policy.names("standards"), policy.text("direction"))
 
 
 def find_episodes(
-    marked: Frame, made: Harmonised, engine: Engine, knowledge: Knowledge, policy: Policy, as_of: int
-) -> tuple[Frame, Frame]:
-    """Numbered counts of the persons and lines with a low count, and their episodes."""
-    lines = engine.materialise(episodes_room.of_interest(marked), "lines")
+    limited: Frame, made: Harmonised, engine: Engine, knowledge: Knowledge, policy: Policy, as_of: int
+) -> tuple[Frame, Frame, Frame]:
+    """The graded counts of the persons and lines with a low count, the same numbered, and their episodes."""
+    lines = engine.materialise(episodes_room.of_interest(limited), "lines")
     chemotherapy = [row["id"] for row in knowledge["ingredients"] if "chemotherapy" in row["groups"].split(";")]
     cycles = engine.materialise(episodes_room.cycle_starts(made.exposures, chemotherapy), "cycles")
-    rows = engine.materialise(marked.join(lines, on=[*episodes_room.LINE], how="semi"), "rows")
+    chosen = limited.join(lines, on=[*episodes_room.LINE], how="semi")
+    rows = engine.materialise(_grade(chosen, knowledge, policy), "rows")
     numbered = engine.materialise(episodes_room.number(rows, cycles, policy, as_of), "numbered")
     ends = made.patients.select("patient_id", "death")
     found = episodes_room.summarise(numbered, knowledge, policy.names("standards"), policy, ends)
-    return numbered, engine.materialise(found, "episodes")
+    return rows, numbered, engine.materialise(found, "episodes")
 
 
-def _grades(marked: Frame, engine: Engine, policy: Policy) -> Frame:
+def _grades(graded: Frame, engine: Engine, policy: Policy) -> Frame:
     names = policy.names("standards")
     standards = engine.load(pl.DataFrame({"standard": list(names)}), "standards")
-    return grades_room.grades(marked, standards, names)
+    return grades_room.grades(graded, standards, names)
 
 
 def _last_minute(engine: Engine, counts: Frame) -> int:
@@ -309,9 +358,9 @@ def _conflicts(counts: Frame) -> Frame:
     return _marked_counts(counts.filter(col("conflict")), "harmonise", lit("conflicting_results"))
 
 
-def _limit_issues(marked: Frame) -> Frame:
+def _limit_issues(limited: Frame) -> Frame:
     """One row per reason and analyte for counts without a limit in force."""
-    without = marked.filter(col("limit_basis") == "none")
+    without = limited.filter(col("limit_basis") == "none")
     grouped = without.group_by("source", "analyte", "limit_reason").agg(n=nw.len().cast(nw.Int64))
     return grouped.select(
         lit("reference").alias("stage"),

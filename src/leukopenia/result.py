@@ -181,7 +181,7 @@ class Result:
 
         lazy = {name: pl.scan_parquet(_files(paths[name])) for name in _REPORT_TABLES}
         received = _received(self.made.signals, self.made.accounting)
-        summary = report.summarise(lazy) | {"units": received["units"]} | _words(knowledge.load())
+        summary = report.summarise(lazy, received) | _words(knowledge.load())
         chosen = _chosen(lazy)
         tables = {name: _of_persons(frame, chosen).collect() for name, frame in lazy.items()}
         sources = set(knowledge.references())
@@ -279,9 +279,11 @@ def _words(rows: contracts.Knowledge) -> dict[str, Any]:
         if row["direction"] == "low" and not row["age_unit"]
     ]
     kinds = {"chemotherapy": "chemotherapy", "g_csf": "growth factor", "corticosteroid": "steroid"}
-    groups = {
+    groups = {row["ingredient"]: "suspect" for row in rows["agranulocytosis_drugs"]}
+    groups |= {
         row["id"]: kinds[group] for row in rows["ingredients"] for group in row["groups"].split(";") if group in kinds
     }
+    groups |= {row["procedure"]: row["procedure"].partition(":")[2] for row in rows["procedure_names"]}
     return {"bands": bands, "groups": groups, "names": {row["id"]: row["name"] for row in rows["ingredients"]}}
 
 

@@ -35,7 +35,9 @@ def events(*given_rows: tuple[Any, ...]) -> pl.DataFrame:
             "subject_id": [row[0] for row in given_rows],
             "time": pl.Series([row[1] for row in given_rows], dtype=pl.Int64) * 60_000_000,
             "code": [row[2] for row in given_rows],
-            "numeric_value": pl.Series([row[3] if len(row) > 3 else None for row in given_rows], dtype=pl.Float32),
+            "numeric_value": pl.Series(
+                [row[3] if len(row) > 3 else None for row in given_rows], dtype=pl.Float32
+            ),
         }
     ).with_columns(time=pl.lit(start) + pl.col("time").cast(pl.Duration("us")))
 
@@ -52,7 +54,9 @@ def accounted(raw: Raw, engine: Engine) -> int:
 
 
 def test_results_keep_code_unit_and_shortest_decimal(engine: Engine) -> None:
-    stream = events((1, 0, "LAB//51301//K/uL", 10.4), (1, 5, "LAB//51265//UNK"), (1, None, "LOINC//6690-2", 3.1))
+    stream = events(
+        (1, 0, "LAB//51301//K/uL", 10.4), (1, 5, "LAB//51265//UNK"), (1, None, "LOINC//6690-2", 3.1)
+    )
     raw = read_frames({"events": stream}, engine)
     wanted = ("row_id", "minute", "time_precision", "system", "code", "unit", "value")
     assert records(rows(raw, "raw_results", engine), *wanted) == [
@@ -105,7 +109,10 @@ def test_codes_of_diagnoses_procedures_and_persons() -> None:
         "icd10cm",
         "D709",
     )
-    assert (meaning("ICD9CM/288.0").system, meaning("PROCEDURE//ICD//9//5491").system) == ("icd9cm", "icd9proc")
+    assert (meaning("ICD9CM/288.0").system, meaning("PROCEDURE//ICD//9//5491").system) == (
+        "icd9cm",
+        "icd9proc",
+    )
     assert (meaning("LAB//White Blood Cells//K/uL").name, meaning("MEDICATION//UNK//Started").name) == (
         "White Blood Cells",
         "",
@@ -167,7 +174,9 @@ def test_encounters_and_persons(engine: Engine) -> None:
 
 
 def test_what_bears_on_nothing_is_counted_by_prefix(engine: Engine) -> None:
-    stream = events((1, 0, "DRG//APR//1//X"), (1, 0, "DRG//APR//2//Y"), (1, 0, "BMI (kg/m2)"), (None, 0, "LAB//1//K/uL"))
+    stream = events(
+        (1, 0, "DRG//APR//1//X"), (1, 0, "DRG//APR//2//Y"), (1, 0, "BMI (kg/m2)"), (None, 0, "LAB//1//K/uL")
+    )
     raw = read_frames({"events": stream}, engine)
     aside = {i["detail"]: i["n"] for i in raw.issues if i["reason"] == "not_of_interest"}
     assert aside == {"DRG": 2, "BMI (kg/m2)": 1}

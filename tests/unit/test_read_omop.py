@@ -173,17 +173,17 @@ def test_rows_without_person_or_id_are_accounted_for(tmp_path: Path, engine: Eng
 
 def test_duckdb_file_in_any_schema(tmp_path: Path) -> None:
     table = pl.read_csv(MEASUREMENT.encode(), try_parse_dates=True)
-    with duckdb.connect(str(tmp_path / "cdm.duckdb")) as connection:
+    with duckdb.connect(str(tmp_path / "site.duckdb")) as connection:
         connection.register("incoming", table.to_arrow())
         connection.execute("create schema cdm; create table cdm.base as from incoming")
         connection.execute("create view cdm.MEASUREMENT as from cdm.base")
     engine = open_engine("duckdb")
-    assert recognise(tmp_path / "cdm.duckdb") == "omop"
-    raw = read(tmp_path / "cdm.duckdb", engine, tmp_path)
-    again = read(tmp_path / "cdm.duckdb", engine, tmp_path)
+    assert recognise(tmp_path / "site.duckdb") == "omop"
+    raw = read(tmp_path / "site.duckdb", engine, tmp_path)
+    again = read(tmp_path / "site.duckdb", engine, tmp_path)
     assert len(rows(raw, "raw_results", engine)) == len(rows(again, "raw_results", engine)) == 5
     with pytest.raises(UsageError, match="duckdb engine"):
-        read(tmp_path / "cdm.duckdb", open_engine("polars"), tmp_path)
+        read(tmp_path / "site.duckdb", open_engine("polars"), tmp_path)
     (tmp_path / "bad.duckdb").write_bytes(b"no database")
     with pytest.raises(SourceError, match="cannot be read"):
         read(tmp_path / "bad.duckdb", engine, tmp_path)
@@ -230,7 +230,11 @@ def test_synthea27nj(tmp_path: Path, engine: Engine) -> None:
     assert counted(raw, engine) == raw.rows_in
     white = rows(raw, "raw_results", engine).filter(pl.col("code") == 3000905)
     assert len(white) == 107
-    assert (white["value"].min(), set(white["unit"]), set(white["time_precision"])) == (3.5, {"10*3/uL"}, {"day"})
+    assert (white["value"].min(), set(white["unit"]), set(white["time_precision"])) == (
+        3.5,
+        {"10*3/uL"},
+        {"day"},
+    )
 
 
 @pytest.mark.spark

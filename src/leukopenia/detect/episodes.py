@@ -26,15 +26,15 @@ NEVER = -(2**60)
 
 
 def mark_low(graded: Frame, policy: Policy) -> Frame:
-    """Add `low` and `recovered` (null where no limit settles it) to graded counts."""
+    """Add `is_low` and `recovered` (null where no limit settles it) to graded counts."""
     limited = col("limit_low")
     for name, value in _per_line(policy, "onset.", ".below"):
         limited = when((col("analyte") == name) & (limited > value)).then(lit(value)).otherwise(limited)
     low = _low_by_grade(policy) if policy.text("onset") != "limit" else _below(limited, policy)
-    recovered = ~low
+    recovered = ~col("is_low")
     for name, value in _per_line(policy, "recovery.", ".at_least"):
         recovered = when(col("analyte") == name).then(recovered & (col("value") >= value)).otherwise(recovered)
-    return graded.with_columns(low=low, limited=limited).with_columns(recovered=recovered)
+    return graded.with_columns(is_low=low).with_columns(recovered=recovered)
 
 
 def _per_line(policy: Policy, prefix: str, suffix: str) -> list[tuple[str, float]]:
@@ -72,7 +72,7 @@ def _low_by_grade(policy: Policy) -> nw.Expr:
 
 def of_interest(marked: Frame) -> Frame:
     """The persons and lines with a low count: only they can have an episode."""
-    return marked.filter(col("low")).select(*LINE).unique()
+    return marked.filter(col("is_low")).select(*LINE).unique()
 
 
 def cycle_starts(exposures: Frame, chemotherapy: Iterable[str]) -> Frame:
@@ -97,14 +97,14 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
     Returns
     -------
     Frame
-        Rows with low, recovery_here (a recovery begins at this count and is confirmed), and number.
+        Rows with is_low, recovery_here (a recovery begins at this count and is confirmed), and number.
     """
-    seen = marked.filter(~col("low").is_null(), col("minute") <= as_of)
+    seen = marked.filter(~col("is_low").is_null(), col("minute") <= as_of)
     stepped = _recovery_points(seen, policy, as_of)
     breaks = _breaks(stepped, cycles, policy)
     starts = breaks.with_columns(
         begins=when(
-            col("low")
+            col("is_low")
             & (
                 col("low_before").is_null()
                 | (col("points") > col("points_at_low")).fill_null(False)
@@ -128,10 +128,10 @@ def _recovery_points(seen: Frame, policy: Policy, as_of: int) -> Frame:
     looked = seen.with_columns(
         **nexts,
         previous_minute=col("minute").shift(1).over(*LINE, order_by=["minute"]),
-        previous_low=col("low").shift(1).over(*LINE, order_by=["minute"]),
+        previous_low=col("is_low").shift(1).over(*LINE, order_by=["minute"]),
         backwards=-col("minute"),
-        low_time=when(col("low")).then(col("minute")).otherwise(lit(NEVER)),
-        low_backwards=when(col("low")).then(-col("minute")).otherwise(lit(NEVER)),
+        low_time=when(col("is_low")).then(col("minute")).otherwise(lit(NEVER)),
+        low_backwards=when(col("is_low")).then(-col("minute")).otherwise(lit(NEVER)),
     ).with_columns(next_low=-col("low_backwards").cum_max().over(*LINE, order_by=["backwards"]))
     by_counts = col("recovered")
     for name in nexts:
@@ -140,7 +140,7 @@ def _recovery_points(seen: Frame, policy: Policy, as_of: int) -> Frame:
     pointed = looked.with_columns(recovery_here=by_counts | (col("recovered") & (quiet >= days)))
     counted = pointed.with_columns(point=when(col("recovery_here")).then(lit(1)).otherwise(lit(0)).cast(nw.Int64))
     summed = counted.with_columns(points=col("point").cum_sum().over(*LINE, order_by=["minute"]).cast(nw.Int64))
-    marked = summed.with_columns(at_low=when(col("low")).then(col("points")).otherwise(lit(-1).cast(nw.Int64)))
+    marked = summed.with_columns(at_low=when(col("is_low")).then(col("points")).otherwise(lit(-1).cast(nw.Int64)))
     carried = marked.with_columns(
         reached=col("at_low").cum_max().over(*LINE, order_by=["minute"]),
         last_low_time=col("low_time").cum_max().over(*LINE, order_by=["minute"]),
@@ -155,7 +155,7 @@ def _recovery_points(seen: Frame, policy: Policy, as_of: int) -> Frame:
 def _breaks(stepped: Frame, cycles: Frame | None, policy: Policy) -> Frame:
     """A gap between two neighbouring low counts that ends an episode: too long, or with a new cycle in it."""
     gap = col("minute") - col("low_before")
-    neighbours = col("low") & (col("previous_low")).fill_null(False)
+    neighbours = col("is_low") & (col("previous_low")).fill_null(False)
     wide = (neighbours & (gap > int(policy.number("gap.unobserved_days") * DAY))).fill_null(False)
     too_wide = (neighbours & (gap > int(policy.number("gap.break_days") * DAY))).fill_null(False)
     marked = stepped.with_columns(wide=wide)
@@ -193,14 +193,14 @@ def summarise(numbered: Frame, knowledge: Knowledge, standards: Iterable[str], p
     names = [column(standard) for standard in standards]
     episode = [*EPISODE]
     lows = numbered.filter(col("number") > 0).with_columns(
-        low_value=when(col("low")).then(col("value")),
-        low_minute=when(col("low")).then(col("minute")),
+        low_value=when(col("is_low")).then(col("value")),
+        low_minute=when(col("is_low")).then(col("minute")),
         gap_here=col("wide") & (col("begins") == 0),
     )
     placed = lows.with_columns(
         nadir=col("low_value").min().over(*episode), last_low=col("low_minute").max().over(*episode)
     )
-    at_nadir = col("low") & (col("low_value") == col("nadir"))
+    at_nadir = col("is_low") & (col("low_value") == col("nadir"))
     recovery = col("recovery_here") & (col("minute") > col("last_low"))
     inside = col("minute") <= col("last_low")
     grouped = placed.group_by(*episode).agg(
@@ -212,11 +212,11 @@ def summarise(numbered: Frame, knowledge: Knowledge, standards: Iterable[str], p
         nadir_comparator=when(at_nadir).then(col("comparator")).max(),
         last_low=col("last_low").min(),
         recovery=when(recovery).then(col("minute")).min(),
-        n_low=when(col("low")).then(1).otherwise(0).sum().cast(nw.Int64),
+        n_low=when(col("is_low")).then(1).otherwise(0).sum().cast(nw.Int64),
         n_counts=when(inside).then(1).otherwise(0).sum().cast(nw.Int64),
         gaps=when(col("gap_here")).then(1).otherwise(0).max(),
         basis=when(col("begins") == 1).then(col("limit_basis")).max(),
-        **{f"worst_{name}": when(col("low")).then(col(f"grade_{name}")).max() for name in names},
+        **{f"worst_{name}": when(col("is_low")).then(col(f"grade_{name}")).max() for name in names},
     )
     return _described(grouped.join(ends, on="patient_id", how="left"), knowledge, names, policy)
 

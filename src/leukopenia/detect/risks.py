@@ -17,17 +17,21 @@ DAY = 1440
 IMMATURE = ("metamyelocytes_pct", "myelocytes_pct", "promyelocytes_pct", "metamyelocytes", "myelocytes", "promyelocytes")
 
 
-def risks(marked: Frame, findings: Frame, exposures: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
+def risks(
+    marked: Frame, doubtful: Frame, findings: Frame, exposures: Frame, knowledge: Knowledge, policy: Policy
+) -> Frame:
     """contracts.RISKS: one row per person, kind and definition, with the first and the last time it held.
 
     Parameters
     ----------
     marked : Frame
-        Graded counts with `low` (episodes.mark_low).
+        Counts with `is_low` (episodes.mark_low) of the persons and lines with a low count.
+    doubtful : Frame
+        Counts whose sources disagree or whose unit was repaired, of any person.
     findings, exposures : Frame
         contracts.FINDINGS, contracts.EXPOSURES.
     knowledge : Knowledge
-        Uses agranulocytosis, febrile_neutropenia and ingredients.
+        Uses agranulocytosis, agranulocytosis_drugs, febrile_neutropenia and severity.
     policy : Policy
         fever.window_minutes, risk.carry_days.
     """
@@ -37,7 +41,7 @@ def risks(marked: Frame, findings: Frame, exposures: Frame, knowledge: Knowledge
     flags += [_fever(neutrophils, findings, row, window) for row in knowledge["febrile_neutropenia"]]
     flags += [_cytopenia(marked), _blasts(findings), _leukoerythroblastic(findings)]
     flags.append(_on_suspect_drug(neutrophils, exposures, knowledge, policy))
-    flags += [_clumps(findings), *_doubtful(marked)]
+    flags += [_clumps(findings), *_doubtful(doubtful)]
     return nw.concat(flags)
 
 
@@ -116,7 +120,7 @@ def _cytopenia(marked: Frame) -> Frame:
     """Two or three of white cells, haemoglobin and platelets below their limits in one draw."""
 
     def low(*analytes: str) -> nw.Expr:
-        return when(col("low") & col("analyte").is_in(list(analytes))).then(1).otherwise(0).max()
+        return when(col("is_low") & col("analyte").is_in(list(analytes))).then(1).otherwise(0).max()
 
     drawn = (
         marked.group_by("patient_id", "minute")
@@ -159,7 +163,7 @@ def _on_suspect_drug(neutrophils: Frame, exposures: Frame, knowledge: Knowledge,
     """Severe neutropenia while a drug that can cause agranulocytosis goes on, or within its last days."""
     severe = _severe(knowledge)
     carry = int(policy.number("risk.carry_days") * DAY)
-    suspects = sorted(row["id"] for row in knowledge["ingredients"] if row.get("agranulocytosis") == "yes")
+    suspects = sorted(row["ingredient"] for row in knowledge["agranulocytosis_drugs"])
     taken = exposures.filter(col("ingredient").is_in(suspects)).select("patient_id", "ingredient", "start", "end")
     met = (
         neutrophils.filter(col("value") < float(severe["below"]))
@@ -180,8 +184,8 @@ def _clumps(findings: Frame) -> Frame:
     )
 
 
-def _doubtful(marked: Frame) -> list[Frame]:
-    dated = marked.with_columns(last=col("minute").max().over("patient_id"))
+def _doubtful(counts: Frame) -> list[Frame]:
+    dated = _dated(counts)
     conflict = dated.filter(col("conflict"))
     repaired = dated.filter(col("unit_repaired"))
     return [

@@ -64,6 +64,23 @@ class _Reader:
         return coded | {condition for phrase, condition in self._names if phrase in words}
 
 
+def understand_procedures(vocabulary: Iterable[Mapping[str, Any]], knowledge: Knowledge) -> list[dict[str, Any]]:
+    """The procedures that bear on counts (transfusion, dialysis), by a word in the name; all others are left out.
+
+    Returns
+    -------
+    list of dict
+        The signal, n, `condition` (procedure:...; empty: not of interest).
+    """
+    known = {row["name"]: row["procedure"] for row in knowledge["procedure_names"]}
+    made = []
+    for row in vocabulary:
+        words = re.findall(r"[a-z]+", fold(str(row["name"])))
+        found = sorted({known[word] for word in words if word in known})
+        made += [{name: row[name] for name in (*SIGNAL, "n")} | {"condition": one} for one in found or [""]]
+    return made
+
+
 def conditions(raw_conditions: Frame, meanings: Frame) -> Frame:
     """contracts.CONDITIONS: one row per person, condition and start; rows without a time are set aside."""
     rows = raw_conditions.filter(~col("start").is_null()).join(meanings, on=list(SIGNAL))
@@ -74,12 +91,13 @@ def conditions(raw_conditions: Frame, meanings: Frame) -> Frame:
     )
 
 
-def set_aside(raw_conditions: Frame) -> Frame:
-    """Rows of `issues` for diagnoses without a time."""
-    return raw_conditions.filter(col("start").is_null()).select(
+def set_aside(raw_conditions: Frame, meanings: Frame, table: str) -> Frame:
+    """Rows of `issues` for diagnoses and procedures of interest without a time."""
+    rows = raw_conditions.filter(col("start").is_null()).join(meanings, on=list(SIGNAL), how="semi")
+    return rows.select(
         lit("harmonise").alias("stage"),
         "source",
-        lit("raw_conditions").alias("table"),
+        lit(table).alias("table"),
         col("row_id").cast(nw.String).alias("row_id"),
         lit("no_time").alias("reason"),
         lit("").alias("detail"),

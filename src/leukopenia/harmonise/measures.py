@@ -186,6 +186,11 @@ def _issue(reason: nw.Expr, set_aside: bool) -> tuple[nw.Expr, ...]:
     )
 
 
+def is_finding(role: str, component: str) -> bool:
+    """Whether a component bears on the cause by itself, beside or instead of going into a count."""
+    return role == "finding" or component in ("bands", "bands_pct")
+
+
 def findings(measured: Frame) -> Frame:
     """Measures that bear on the cause: numbers, and results in words."""
     finding = (col("role") == "finding") | (col("component") == "bands_pct") | (col("component") == "bands")

@@ -15,8 +15,8 @@ HIV = "cond:hiv"
 DUFFY_NULL = "cond:ethnic-neutropenia"
 
 
-def patients(raw_persons: Frame, conditions: Frame, seen: Frame) -> Frame:
-    """One row per person.
+def patients(raw_persons: Frame, conditions: Frame) -> Frame:
+    """One row per person who has a row of their own, or a condition.
 
     Parameters
     ----------
@@ -24,8 +24,6 @@ def patients(raw_persons: Frame, conditions: Frame, seen: Frame) -> Frame:
         contracts.RAW_PERSONS, of one or more sources.
     conditions : Frame
         contracts.CONDITIONS.
-    seen : Frame
-        `patient_id` of every person with a count, who may have no row in `raw_persons`.
 
     Returns
     -------
@@ -33,15 +31,8 @@ def patients(raw_persons: Frame, conditions: Frame, seen: Frame) -> Frame:
         contracts.PATIENTS.
     """
     known = raw_persons.select("patient_id", "sex", "birth", "birth_precision", "death")
-    unknown = seen.select(
-        "patient_id",
-        lit("unknown").alias("sex"),
-        lit(None).cast(nw.Int64).alias("birth"),
-        lit("none").alias("birth_precision"),
-        lit(None).cast(nw.Int64).alias("death"),
-    )
     merged = (
-        nw.concat([known, unknown])
+        nw.concat([known, _unknown(conditions)])
         .group_by("patient_id")
         .agg(
             sex=when(col("sex") != "unknown").then(col("sex")).min(),
@@ -60,6 +51,23 @@ def patients(raw_persons: Frame, conditions: Frame, seen: Frame) -> Frame:
         .with_columns(duffy_null=(col("duffy") == 1).fill_null(False))
         .select(*PATIENTS.names)
     )
+
+
+def _unknown(rows: Frame) -> Frame:
+    return rows.select(
+        "patient_id",
+        lit("unknown").alias("sex"),
+        lit(None).cast(nw.Int64).alias("birth"),
+        lit("none").alias("birth_precision"),
+        lit(None).cast(nw.Int64).alias("death"),
+    )
+
+
+def with_unlisted(patients: Frame, counts: Frame) -> Frame:
+    """Patients, and a row of unknowns for every person with a count and no row of their own."""
+    seen = _unknown(counts.select("patient_id").unique()).join(patients, on="patient_id", how="anti")
+    unlisted = seen.with_columns(hiv_from=lit(None).cast(nw.Int64), duffy_null=lit(False)).select(*PATIENTS.names)
+    return nw.concat([patients, unlisted])
 
 
 def observation_periods(raw_periods: Frame) -> Frame:

@@ -18,6 +18,7 @@ _HERE = Path(__file__).parent
 
 KEYS: dict[str, tuple[str, ...]] = {
     "agranulocytosis": ("definition",),
+    "agranulocytosis_drugs": ("ingredient",),
     "analytes": ("analyte",),
     "cisne": ("item",),
     "codes": ("system", "code"),
@@ -32,6 +33,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "intervals": ("interval_id",),
     "mascc": ("item",),
     "policy": ("name",),
+    "procedure_names": ("name",),
     "result_words": ("text",),
     "routes": ("system", "word"),
     "severity": ("analyte", "severity"),

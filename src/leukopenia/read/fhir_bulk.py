@@ -1,11 +1,12 @@
 """The fast path: a file of Observations, one a line, through DuckDB.
 
-DuckDB maps the lines that are like all others: a numeric quantity under a LOINC code, at one time, with at most one
-reference range. Every other line is marked and handed to the line reader, so what an Observation means is written
-once, there; here stands only what the regular case comes to. Columns are explicit and errors are never ignored: a
-file with a line that is not JSON, or of another shape, is refused as a whole and left to the line reader.
+DuckDB maps the lines that are like all others: a number with its unit, or words, under a LOINC code, at one time,
+with at most one reference range. Every other line is marked and handed to the line reader, so what an Observation
+means is written once, there; here stands only what the regular case comes to. Columns are explicit and errors are
+never ignored: a file with a line that is not JSON, or of another shape, is refused as a whole and left to the line
+reader.
 
-DuckDB's parser lets pass what the line reader does not: NaN, a trailing comma, or a key twice, in fields not read.
+DuckDB's parser lets pass what the line reader does not: NaN or a trailing comma, in fields not read.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ _COLUMNS = {
     "effectiveDateTime": "VARCHAR",
     # As JSON, "4.1" stays apart from 4.1; as a number DuckDB would read both the same.
     "valueQuantity": "STRUCT(value JSON, unit VARCHAR, system VARCHAR, code VARCHAR, comparator VARCHAR)",
+    "valueString": "VARCHAR",
     "interpretation": 'STRUCT(coding STRUCT(code VARCHAR)[], "text" VARCHAR)[]',
-    "referenceRange": 'STRUCT(low STRUCT("value" JSON), high STRUCT("value" JSON), "type" JSON)[]',
+    # As a number, "4.0" is read like 4.0, as the line reader does; other text makes DuckDB refuse the file.
+    "referenceRange": 'STRUCT(low STRUCT("value" DOUBLE), high STRUCT("value" DOUBLE), "type" JSON)[]',
     "specimen": "STRUCT(reference VARCHAR, display VARCHAR)",
     "component": "JSON",
 }
@@ -56,8 +59,10 @@ picked as (
             when codings[3].system then codings[3] end as coding,
         regexp_extract(subject.reference, '{PATIENT}$', 1) as patient_id,
         try_cast(quantity.value::varchar as double) as number,
-        try_cast("range".low.value::varchar as double) as low,
-        try_cast("range".high.value::varchar as double) as high,
+        -- words; what begins like a number is for the line reader to judge
+        case when quantity is null and regexp_full_match(valueString, '(?s)[!-*,/:-~](.*[!-~])?')
+            then valueString end as words,
+        "range".low.value as low, "range".high.value as high,
         coalesce(trim(specimen.display), '') as specimen_name,
         coalesce(quantity.comparator, '') as comparator,
         coalesce(nullif(flagged.coding[1].code, ''), flagged."text", '') as flag,
@@ -66,7 +71,7 @@ picked as (
         regexp_full_match(effectiveDateTime, '[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}(?:T{TIME_OF_DAY}{ZONE})?') as dated
     from lines
 )
-select nullif(id, '') as id, patient_id, number as value, comparator, low, high, flag,
+select nullif(id, '') as id, patient_id, number as value, words as text, comparator, low, high, flag,
     epoch_us(clock) // 60000000 as minute,
     case when wide = 10 then 'day' else 'minute' end as time_precision,
     case when wide = 10 then null when ends_with(zone, 'Z') then 0
@@ -76,26 +81,24 @@ select nullif(id, '') as id, patient_id, number as value, comparator, low, high,
     coalesce(nullif(coding.display, ''), picked.code."text", '') as name,
     specimen_name as specimen,
     case when specimen_name = '' then
-        coalesce('Specimen/' || nullif(regexp_extract(specimen.reference, '(?:^|/)Specimen/([A-Za-z0-9.\\-]+)', 1), ''), '')
+        coalesce('Specimen/' || nullif(regexp_extract(specimen.reference, '(?:^|/)Specimen/([^/?#|\\s]+)', 1), ''), '')
         else '' end as sought,
-    trim(case when quantity.system = '{UCUM}' then coalesce(nullif(quantity.code, ''), quantity.unit, '')
-        else coalesce(nullif(quantity.unit, ''), quantity.code, '') end) as unit,
+    coalesce(trim(case when quantity.system = '{UCUM}' then coalesce(nullif(quantity.code, ''), quantity.unit)
+        else coalesce(nullif(quantity.unit, ''), quantity.code) end), '') as unit,
     coalesce(
         resourceType = 'Observation'
         and status in ('registered', 'preliminary', 'final', 'amended', 'corrected', 'unknown')
         and component is null and patient_id <> '' and coding.code <> '' and trim(name) <> ''
-        and isfinite(number) and comparator in ('', '<', '<=', '>=', '>')
+        and (words is not null or (isfinite(number) and comparator in ('', '<', '<=', '>=', '>')))
         and dated and clock is not null
         and (interpretation is null or flag <> '')
         and (specimen is null or not starts_with(coalesce(specimen.reference, ''), '#'))
         and (ranges is null or (len(ranges) = 1 and "range".type is null
-            and (isfinite(low) or "range".low.value is null) and (isfinite(high) or "range".high.value is null)
+            and coalesce(isfinite(low), true) and coalesce(isfinite(high), true)
             and (low is not null or high is not null))),
         false) as regular
 from picked
 """
-
-_CONSTANT = {"system": "loinc", "text": None}
 
 
 class Refused(Exception):
@@ -159,8 +162,7 @@ def _write_regular(table: pa.Table, numbers: NDArray[np.int64], reader: Reader) 
     keys = table.select(["row_id", "sought"]).append_column("record", _records(table["id"]))
     reader.parts.write("raw_results.keys", keys)
     table = table.set_column(table.schema.get_field_index("name"), "name", _cleaned(table["name"]))
-    for name, value in _CONSTANT.items():
-        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+    table = table.append_column("system", pa.repeat(pa.scalar("loinc"), len(table)))
     reader.parts.write("raw_results", table)
     reader.tally.records["Observation"] += len(table)
 
@@ -180,10 +182,9 @@ def _hand_over(
 ) -> None:
     """Give the other lines to the line reader, making sure that they are the lines DuckDB saw."""
     ids = table["id"].filter(pa.array(odd)).to_pylist()
-    handed = list(compress(numbered, odd))
-    if len(handed) != len(ids):
-        raise Refused("more rows than lines")
-    for seen, (number, line) in zip(ids, handed, strict=True):
+    handed = compress(numbered, odd)
+    for seen in ids:
+        number, line = next(handed, (0, b""))
         found = reader.line(number, line)
         if reader.last != number or str(getattr(found, "id", seen)) != str(seen):
             raise Refused("lines and rows differ")

@@ -49,6 +49,8 @@ class Bad:
 
 Record: TypeAlias = Mapped | Definition | Other | Bad
 
+_NOWHERE = Scope()
+_MANY = (Bundle, list)
 _ANY: msgspec.json.Decoder[list[msgspec.Raw] | Bundle | Definition | Mapped] = msgspec.json.Decoder(
     list[msgspec.Raw] | Bundle | Definition | Mapped
 )
@@ -100,19 +102,19 @@ class Reader:
         Records are numbered by their line. Where lines hold several, numbers run on from there, so they stay unique.
         """
         found = _decode(line) if line is not None else Bad()
-        if isinstance(found, Bundle | list):
+        if isinstance(found, _MANY):
             self._all(list(_entries(found)), f"line {number}", number)
         else:
-            self._take(found, Scope(), f"line {number}", max(number, self.last + 1))
-        return found if not isinstance(found, Bundle | list) else Other("Bundle")
+            self._take(found, _NOWHERE, f"line {number}", max(number, self.last + 1))
+        return found if not isinstance(found, _MANY) else Other("Bundle")
 
     def document(self, data: bytes) -> bool:
         """Take a document: a Bundle, an array of resources, or one resource; False where it is none of them."""
         found = _decode(data)
-        if isinstance(found, Bundle | list):
+        if isinstance(found, _MANY):
             self._all(list(_entries(found)), "entry", 1)
         else:
-            self._take(found, Scope(), "document", 1)
+            self._take(found, _NOWHERE, "document", 1)
         return not isinstance(found, Bad)
 
     def _all(self, entries: list[tuple[str | None, Record]], place: str, number: int) -> None:
@@ -151,7 +153,7 @@ class Reader:
         except msgspec.ValidationError:
             return False
         else:
-            self.parts.add(table, [(row_id + part, *row) for part, *row in found.rows])
+            self.parts.add(table, [(row_id + row[0], *row[1:]) for row in found.rows])
             if item.id or found.sought:
                 self.parts.add(
                     f"{table}.keys", [(row_id, f"{kind}/{item.id}" if item.id else None, found.sought)]
@@ -197,7 +199,7 @@ def _decode(data: bytes | msgspec.Raw) -> list[msgspec.Raw] | Bundle | Record:
     try:
         found = _ANY.decode(data)
         # Entries of a Bundle are decoded again one by one.
-        return Bad() if not isinstance(found, Bundle | list) and _is_ambiguous(bytes(data)) else found
+        return Bad() if not isinstance(found, _MANY) and _is_ambiguous(bytes(data)) else found
     except msgspec.ValidationError:
         return _other(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -251,7 +253,7 @@ def _entries(found: Bundle | Iterable[msgspec.Raw]) -> Iterator[tuple[str | None
         pairs = [(None, raw) for raw in found]
     for url, raw in pairs:
         item = _decode(raw) if bytes(raw) else Other("entry without a resource")
-        if isinstance(item, Bundle | list):
+        if isinstance(item, _MANY):
             yield from _entries(item)
         else:
             yield url, item

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from leukopenia import contracts
 from leukopenia.read.raw import Issue, issue
 
-BATCH = 65536
+BATCH = 1 << 16
 MOST_BAD_LINES = 100
 """Bad lines of one file that are named one by one; the rest is counted."""
 
@@ -33,6 +33,20 @@ DEFINITIONS = pa.schema(
     [("key", pa.string()), ("row_id", pa.int64())]
     + [(name, pa.string()) for name in ("system", "code", "name")]
 )
+
+_REPEATING = [
+    "source",
+    "patient_id",
+    "time_precision",
+    "system",
+    "code",
+    "name",
+    "specimen",
+    "unit",
+    "sought",
+]
+_REPEATING += ["text", "comparator", "flag", "route", "status", "dose_unit", "certainty", "setting", "sex"]
+"""Columns with few different values; keys are not worth a dictionary."""
 
 Row = tuple[object, ...]
 
@@ -94,7 +108,9 @@ class Parts:
         if "source" in schema.names:
             batch = batch.append_column("source", pa.repeat(pa.scalar(self.source, pa.string()), len(batch)))
         if table not in self._writers:
-            self._writers[table] = pq.ParquetWriter(self.folder / f"{table}-{self.name}.parquet", schema)
+            self._writers[table] = pq.ParquetWriter(
+                self.folder / f"{table}-{self.name}.parquet", schema, use_dictionary=_REPEATING
+            )
         self._writers[table].write_table(batch.select(schema.names).cast(schema))
 
     def _flush(self, table: str) -> None:

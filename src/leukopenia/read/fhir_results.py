@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import ValidationError
 
 from leukopenia.read.fhir_scope import Rows, Scope
-from leukopenia.read.fhir_shapes import Component, Concept, Observation, Quantity, Valued
+from leukopenia.read.fhir_shapes import Concept, Observation, Quantity, Valued
 from leukopenia.read.fhir_values import (
     Moment,
     SetAside,
@@ -13,6 +13,7 @@ from leukopenia.read.fhir_values import (
     first_moment,
     label,
     limits,
+    moment,
     number,
     signal,
     unit,
@@ -22,6 +23,9 @@ CENSORED = ("<", "<=", ">=", ">")
 OUT = ("entered-in-error", "cancelled")
 MOST_COMPONENTS = 999
 """A row id has three digits for the component."""
+
+Value = tuple[float | None, str | None, str, str]
+"""Number, text, comparator, unit."""
 
 
 def results(item: Observation, scope: Scope) -> Rows:
@@ -34,37 +38,44 @@ def results(item: Observation, scope: Scope) -> Rows:
     patient = scope.patient(item.subject, "Observation")
     specimen, sought = _specimen(item, scope)
     at = _time(item)
-    parts: list[tuple[int, Observation | Component]] = list(enumerate(item.component or (), 1))
-    if len(parts) > MOST_COMPONENTS:
+    components = item.component or []
+    if len(components) > MOST_COMPONENTS:
         raise ValidationError("too many components")
-    if _has_row(item):
-        parts.insert(0, (0, item))
-    elif not parts:
+    own = value_of(item)
+    rows = [_row(0, item, own, patient, at, specimen)] if _has_row(item, own) else []
+    for part, each in enumerate(components, 1):
+        rows.append(_row(part, each, value_of(each), patient, at, specimen))
+    if not rows:
         raise SetAside("other_resource", "Observation panel without a result of its own")
-    return Rows([_row(part, each, patient, at, specimen) for part, each in parts], sought)
+    return Rows(rows, sought)
 
 
-def _has_row(item: Observation) -> bool:
-    if has_value(item):
+def _has_row(item: Observation, own: Value) -> bool:
+    if own[0] is not None or own[1] is not None:
         return True
     if item.has_member or any(each.type == "has-member" for each in item.related or ()):
         return False
     return item.data_absent_reason is not None or not item.component
 
 
-def _row(part: int, each: Valued, patient: str, at: Moment, specimen: str) -> tuple[object, ...]:
+def _row(
+    part: int, each: Valued, result: Value, patient: str, at: Moment, specimen: str
+) -> tuple[object, ...]:
+    value, text, comparator, unit_ = result
     test = signal(each.code, ("loinc",))
-    value, text, comparator, unit_ = value_of(each)
-    low, high = limits(each.reference_range)
-    what = (test.system, test.code, test.name, specimen, unit_, value, text, comparator)
-    return (part, patient, *at, *what, low, high, flag(each.interpretation))
+    low_high = limits(each.reference_range)
+    given = (specimen, unit_, value, text, comparator)
+    return (part, patient, *at, *test, *given, *low_high, flag(each.interpretation))
 
 
 def _time(item: Observation) -> Moment:
+    at = moment(item.effective_date_time)
+    if at.minute is not None:
+        return at
     event = item.effective_timing.event if item.effective_timing else None
     start = bounds(item.effective_period)[0]
     first_event = event[0] if event else None
-    return first_moment(item.effective_date_time, start, item.effective_instant, first_event, item.issued)
+    return first_moment(start, item.effective_instant, first_event, item.issued)
 
 
 def _specimen(item: Observation, scope: Scope) -> tuple[str, str]:
@@ -79,18 +90,14 @@ def _specimen(item: Observation, scope: Scope) -> tuple[str, str]:
 
 def flag(interpretation: list[Concept] | Concept | None) -> str:
     """Code of the first interpretation, else its words."""
-    first = interpretation[:1] if isinstance(interpretation, list) else [interpretation]
-    for concept in filter(None, first):
-        coding = (concept.coding or [None])[0]
-        return (coding.code if coding else None) or concept.text or label(concept)
-    return ""
+    if not interpretation:
+        return ""
+    first = interpretation[0] if isinstance(interpretation, list) else interpretation
+    code = first.coding[0].code if first.coding else None
+    return code or first.text or label(first)
 
 
-def has_value(each: Valued) -> bool:
-    return value_of(each)[:2] != (None, None)
-
-
-def value_of(each: Valued) -> tuple[float | None, str | None, str, str]:
+def value_of(each: Valued) -> Value:
     """Number, text, comparator and unit of whichever value[x] there is."""
     if each.value_quantity is not None:
         return _quantity(each.value_quantity)
@@ -101,7 +108,7 @@ def value_of(each: Valued) -> tuple[float | None, str | None, str, str]:
     return value, text, "", unit_
 
 
-def _quantity(quantity: Quantity) -> tuple[float | None, str | None, str, str]:
+def _quantity(quantity: Quantity) -> Value:
     value, text = number(quantity.value)
     mark = quantity.comparator or ""
     if mark in ("", *CENSORED) and text is None:

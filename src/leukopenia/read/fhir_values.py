@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from leukopenia.read.fhir_shapes import Coding, Concept, Period, Quantity, ReferenceRange
@@ -53,7 +54,7 @@ _BETWEEN = re.compile(
 )
 _ONE_SIDED = re.compile(rf"(<=|>=|<|>|\u2264|\u2265)\s*{_LIMIT}{_UNIT}", re.IGNORECASE)
 
-PATIENT = r"(?:(?:^|/)Patient/|^urn:uuid:)([A-Za-z0-9.\-]+)"
+PATIENT = r"(?:(?:^|/)Patient/|^urn:uuid:)([^/?#|\s]+)"
 _PATIENT = re.compile(PATIENT + r"(?:/_history/[^/]+)?$")
 
 _DAYS = {
@@ -98,6 +99,7 @@ class Signal(NamedTuple):
 NEVER = Moment(None, "none", None)
 
 
+@lru_cache(maxsize=1 << 12)
 def moment(text: str | None) -> Moment:
     """Read a FHIR date, dateTime or instant; what cannot be read is no time at all."""
     found = _MOMENT.fullmatch(text.strip()) if text else None
@@ -158,6 +160,7 @@ def clean(text: str) -> str:
     return (text if text.isascii() else text.translate(_ZERO_WIDTH)).strip(" ")
 
 
+@lru_cache(maxsize=1 << 10)
 def system_name(uri: str | None) -> str:
     """Short name of a code system, else its URI as received."""
     if not uri:
@@ -212,12 +215,14 @@ def limits(ranges: list[ReferenceRange] | None) -> tuple[float | None, float | N
     Ranges of another type than normal (critical, therapeutic) are never limits of normal. Of several, one that
     holds for everybody goes before one for an age or a group; which of several groups holds cannot be told here.
     """
-    found = [(each, low_high(each)) for each in ranges or () if _is_normal(each.type)]
-    usable = [(each, pair) for each, pair in found if pair != (None, None)]
-    general = [pair for each, pair in usable if not each.applies_to and not each.age]
-    if general:
-        return general[0]
-    return usable[0][1] if len(usable) == 1 else (None, None)
+    usable = []
+    for each in ranges or ():
+        pair = low_high(each) if _is_normal(each.type) else (None, None)
+        if pair != (None, None):
+            if not each.applies_to and not each.age:
+                return pair
+            usable.append(pair)
+    return usable[0] if len(usable) == 1 else (None, None)
 
 
 def _is_normal(kind: Concept | None) -> bool:
@@ -250,5 +255,5 @@ def patient_id(reference: str) -> str:
 
 def reference_key(kind: str, reference: str | None) -> str:
     """`Specimen/7` from a reference to a Specimen in any of its literal forms, else empty."""
-    found = re.search(rf"(?:^|/){kind}/([A-Za-z0-9.\-]+)", reference.strip()) if reference else None
+    found = re.search(rf"(?:^|/){kind}/([^/?#|\s]+)", reference.strip()) if reference else None
     return f"{kind}/{found[1]}" if found else ""

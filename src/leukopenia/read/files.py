@@ -1,8 +1,8 @@
 """Files on disk: what a path holds, and text files staged as Parquet.
 
-Text is staged in two gaits. DuckDB reads it fast and strictly; where that fails on anything at all (a line too
-long, another encoding, mixed line ends), the standard library's reader goes through it line by line and says
-what it met.
+Text is staged in two gaits. DuckDB reads it fast and strictly; where that fails on anything at all (a line
+too long, another encoding, mixed line ends), the standard library's reader goes line by line and says what
+it met.
 """
 
 from __future__ import annotations
@@ -128,12 +128,19 @@ def _staged(path: Path, stage: Path, before: int, notes: Notes) -> Path:
     stage.mkdir(parents=True, exist_ok=True)
     target = Path(mkdtemp(dir=stage)) / f"{path.name}.parquet"
     if kind(path) in EXCEL:
-        _excel(path).with_row_index(ROW, offset=before + 1).write_parquet(target)
+        _write_excel(path, target, before)
         return target
     how = dialect(path)
     if how.encoding != "utf-8-sig" or not _fast(path, how, target, before):
         _careful(path, how, target, before, notes)
     return target
+
+
+def _write_excel(path: Path, target: Path, before: int) -> None:
+    import polars as pl
+
+    numbered = _excel(path).with_row_index(ROW, before + 1)
+    numbered.with_columns(pl.col(ROW).cast(pl.Int64)).write_parquet(target)
 
 
 def _excel(path: Path) -> pl.DataFrame:

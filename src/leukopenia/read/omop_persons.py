@@ -12,7 +12,7 @@ from leukopenia.read.raw import text
 if TYPE_CHECKING:
     from leukopenia.engine import Engine, Frame
 
-SEXES = {8507: "male", 8532: "female", 8521: "other"}
+SEXES = {8507: "male", 8532: "female"}
 _MINUTES_OF_DAY = 1440
 
 

@@ -83,32 +83,34 @@ def build(
     frame = frame.select(LINE, *[nw.col(name).alias(headers.MARK + name) for name in names])
     frame = _with_time(_with_patient(frame, plan), plan, engine)
     rows = _wide(frame, plan, engine) if plan.analytes else _long(frame, plan, engine)
-    n, without, untimed = engine.collect(rows.select(*_counts())).row(0)
+    n, without = engine.collect(rows.select(*_counts())).row(0)
     if not n:
         raise SourceError(f"{source} holds no result.", f"Columns: {', '.join(names)}.", "Check the export.")
-    issues = _issues(source, plan, names, notes)
-    if without:
-        issues.append(issue(source, "raw_results", "no_patient", n=without))
-        rows = rows.filter(~nw.col("patient_id").is_null())
-    if untimed and "time" not in plan.roles:
-        issues.append(
-            issue(source, "raw_results", "no_time", detail="no time column", n=n - without, set_aside=False)
-        )
-    tables = {"raw_results": rows.with_columns(source=nw.lit(source)).select(contracts.RAW_RESULTS.names)}
+    issues = _issues(source, plan, names, notes) + _issues_of_rows(source, plan, n, without)
+    known = rows.filter(~nw.col("patient_id").is_null()) if without else rows
+    tables = {"raw_results": known.with_columns(source=nw.lit(source)).select(contracts.RAW_RESULTS.names)}
     rows_in = {"raw_results": n + sum(map(len, notes.bad_lines.values()))}
     if {"sex", "birth", "age", "death"} & set(plan.roles):
         tables["raw_persons"] = persons(frame, LINE, plan, engine, source)
-        rows_in["raw_persons"] = int(
-            engine.collect(tables["raw_persons"].select(nw.len().cast(nw.Int64))).item()
-        )
+        counted = engine.collect(tables["raw_persons"].select(n=nw.len().cast(nw.Int64)))
+        rows_in["raw_persons"] = int(counted.item())
     return Raw(source, "results", tables, issues, rows_in, notes.files)
 
 
 def _counts() -> list[nw.Expr]:
-    missing_patient = nw.when(nw.col("patient_id").is_null()).then(1).otherwise(0).sum()
-    untimed = nw.when(nw.col("time_precision") == "none").then(1).otherwise(0).sum()
-    counts = {"n": nw.len(), "without": missing_patient, "untimed": untimed}
+    without = nw.when(nw.col("patient_id").is_null()).then(1).otherwise(0).sum()
+    counts = {"n": nw.len(), "without": without}
     return [nw.coalesce(count.cast(nw.Int64), nw.lit(0)).alias(name) for name, count in counts.items()]
+
+
+def _issues_of_rows(source: str, plan: Plan, n: int, without: int) -> list[Issue]:
+    made = [issue(source, "raw_results", "no_patient", n=without)] if without else []
+    if "time" not in plan.roles:
+        untimed = n - without
+        made.append(
+            issue(source, "raw_results", "no_time", detail="no time column", n=untimed, set_aside=False)
+        )
+    return made
 
 
 def _issues(source: str, plan: Plan, names: list[str], notes: files.Notes) -> list[Issue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -56,7 +57,7 @@ def choose(counts: Frame, knowledge: Knowledge, policy: Policy, present: frozens
     published = policy.flag("published_limits")
     rows = _rows(knowledge, present) if published else []
     context = policy.text("context")
-    chosen = counts.with_columns(interval=_fold(rows, context)) if rows else counts.with_columns(interval=lit(""))
+    chosen = counts.with_columns(interval=when(own).then(lit("")).otherwise(_fold(rows, context)))
     limits = {row["interval_id"]: row for row in knowledge["intervals"]}
     used = sorted({row["interval_id"] for row in rows if row["interval_id"]})
     low, high = (_values(used, limits, name) for name in ("low", "high"))
@@ -77,7 +78,7 @@ def _rows(knowledge: Knowledge, present: frozenset[str]) -> list[dict[str, str]]
 def _fold(rows: list[dict[str, str]], context: str) -> nw.Expr:
     """The rows of interval_choice as one expression; Duffy-null rows stand before the general ones."""
     picked = lit("")
-    for row in sorted(rows, key=lambda row: (row["context"] == "duffy_null", row["sex"] != "any")):
+    for row in sorted(rows, key=_order):
         if row["context"] not in ("general", "duffy_null") or (row["context"] == "duffy_null" and context == "general"):
             continue
         condition = (
@@ -93,6 +94,11 @@ def _fold(rows: list[dict[str, str]], context: str) -> nw.Expr:
             condition = condition & col("duffy_null")
         picked = when(condition).then(lit(row["interval_id"])).otherwise(picked)
     return picked
+
+
+def _order(row: Mapping[str, str]) -> tuple[bool, int]:
+    """The later a row, the earlier it is asked: Duffy-null before general, adults, who are most, before children."""
+    return row["context"] == "duffy_null", int(row["age_from_hours"])
 
 
 def _values(used: list[str], limits: dict[str, Any], name: str) -> nw.Expr:
