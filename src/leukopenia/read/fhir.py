@@ -6,7 +6,6 @@ records in = records with rows + Medications and Specimens (looked up by others)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -77,7 +76,8 @@ def stage(path: Path, stage: Path, source: str, progress: Callable[[int], None] 
     Parameters
     ----------
     path : Path
-        A Bundle, an array of resources, one resource, an NDJSON file, or a folder of such files; plain or gzip.
+        A Bundle, an array of resources, one resource, an NDJSON file, or a folder of such files; plain or
+        gzip.
     stage : Path
         Folder for the Parquet files; made where absent.
     source : str
@@ -120,7 +120,7 @@ def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise SourceError(f"There is no {path}.", "", "Check the path.")
     found = _candidates(path) if path.is_dir() else [path]
-    files = [each for each in found if os.path.getsize(each)]
+    files = [each for each in found if each.stat().st_size]
     if not files:
         what = (
             "It holds no .json or .ndjson file with anything in it."
@@ -135,7 +135,7 @@ def _refuse_nothing(tally: Tally, path: Path) -> None:
     if not tally.records or set(tally.records) <= {"bad_line", _NOT_FHIR}:
         raise SourceError(
             f"There is no FHIR record in {path}.",
-            f"{sum(tally.records.values())} lines or entries were looked at; none is a FHIR resource in JSON.",
+            f"{sum(tally.records.values())} lines or entries were looked at; none is a FHIR resource.",
             "Choose another --format, or export the records again.",
         )
 
@@ -164,7 +164,8 @@ class _Run:
     def read(self, number: int) -> None:
         """Read one file, the fast way where it can be."""
         path = self.files[number]
-        start = fhir_input.head(path)
+        with opened(path):
+            start = fhir_input.head(path)
         if len(self.files) > 1 and start and not fhir_input.looks_like_fhir(start):
             self._pass_over()
         elif not (self._is_bulk(path, start) and self._bulk(number)):

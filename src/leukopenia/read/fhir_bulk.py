@@ -1,10 +1,10 @@
 """The fast path: a file of Observations, one a line, through DuckDB.
 
-DuckDB maps the lines that are like all others: a number with its unit, or words, under a LOINC code, at one time,
-with at most one reference range. Every other line is marked and handed to the line reader, so what an Observation
-means is written once, there; here stands only what the regular case comes to. Columns are explicit and errors are
-never ignored: a file with a line that is not JSON, or of another shape, is refused as a whole and left to the line
-reader.
+DuckDB maps the lines that are like all others: a number with its unit, or words, under a LOINC code, at one
+time, with at most one reference range. Every other line is marked and handed to the line reader, so what an
+Observation means is written once, there; here stands only what the regular case comes to. Columns are
+explicit and errors are never ignored: a file with a line that is not JSON, or of another shape, is refused as
+a whole and left to the line reader.
 
 DuckDB's parser lets pass what the line reader does not: NaN or a trailing comma, in fields not read.
 """
@@ -46,6 +46,8 @@ _COLUMNS = {
     "component": "JSON",
 }
 
+_DATED = f"[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}(?:T{TIME_OF_DAY}{ZONE})?"
+
 _QUERY = f"""
 with lines as (
     select *, code.coding as codings, valueQuantity as quantity, referenceRange as ranges,
@@ -68,7 +70,7 @@ picked as (
         coalesce(nullif(flagged.coding[1].code, ''), flagged."text", '') as flag,
         try_cast(effectiveDateTime[1:16] as timestamp) as clock,
         effectiveDateTime[wide - 5:] as zone,
-        regexp_full_match(effectiveDateTime, '[12][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}(?:T{TIME_OF_DAY}{ZONE})?') as dated
+        regexp_full_match(effectiveDateTime, '{_DATED}') as dated
     from lines
 )
 select nullif(id, '') as id, patient_id, number as value, words as text, comparator, low, high, flag,
@@ -81,7 +83,7 @@ select nullif(id, '') as id, patient_id, number as value, words as text, compara
     coalesce(nullif(coding.display, ''), picked.code."text", '') as name,
     specimen_name as specimen,
     case when specimen_name = '' then
-        coalesce('Specimen/' || nullif(regexp_extract(specimen.reference, '(?:^|/)Specimen/([^/?#|\\s]+)', 1), ''), '')
+        regexp_extract(coalesce(specimen.reference, ''), '(?:^|/)(Specimen/[^/?#|\\s]+)', 1)
         else '' end as sought,
     coalesce(trim(case when quantity.system = '{UCUM}' then coalesce(nullif(quantity.code, ''), quantity.unit)
         else coalesce(nullif(quantity.unit, ''), quantity.code) end), '') as unit,
@@ -115,8 +117,8 @@ def read_observations(
 ) -> None:
     """Map a file of Observations into the parts of `reader`.
 
-    `connection` must run on one thread: with more, DuckDB 2.0 hands over read_json rows out of order, whatever
-    `preserve_insertion_order` says, and a row's line number would be wrong.
+    `connection` must run on one thread: with more, DuckDB 2.0 hands over read_json rows out of order,
+    whatever `preserve_insertion_order` says, and a row's line number would be wrong.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Across all files: leave out records that stand twice, and say what Specimen and Medication references mean."""
+"""Across all files: leave out records that stand twice, and resolve Specimen and Medication references."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def finish(
 ) -> tuple[Written, list[Issue]]:
     """Give the final files of every table; a file that needs no change stays as it is.
 
-    A record stands twice when type, id and every mapped value are the same: the first stays. Two versions of a
-    record differ in what they say, so both flow on.
+    A record stands twice when type, id and every mapped value are the same: the first stays. Two versions of
+    a record differ in what they say, so both flow on.
     """
     issues: list[Issue] = []
     _define(connection, written.get("definitions", []))
@@ -73,7 +73,8 @@ def _repeated(
         doubtful as (select row_id, record from keys where hash(record) in (from suspects)),
         content as (
             select row_id - row_id % 1000 as base, bit_xor(hash(row_id % 1000, {values})) as content
-            from read_parquet($paths) where row_id - row_id % 1000 in (select row_id from doubtful) group by base
+            from read_parquet($paths) where row_id - row_id % 1000 in (select row_id from doubtful)
+            group by base
         )
         select row_id, record from doubtful join content on base = row_id
         qualify row_number() over (partition by record, content order by row_id) > 1""",

@@ -20,7 +20,7 @@ HEAD = 1 << 16
 BUFFER = 1 << 20
 
 RATIO_LIMIT = 200
-"""Bulk exports shrink ten- to fortyfold; a file that grows more than this, past RATIO_FROM bytes, is a bomb."""
+"""Bulk exports shrink ten- to fortyfold; what grows more than this, past RATIO_FROM bytes, is a bomb."""
 RATIO_FROM = 1 << 30
 
 LINES = (".ndjson", ".jsonl")

@@ -99,7 +99,8 @@ class Reader:
     def line(self, number: int, line: bytes | None) -> Record:
         """Take one line: a resource, a Bundle, an array of resources, or nothing of the kind.
 
-        Records are numbered by their line. Where lines hold several, numbers run on from there, so they stay unique.
+        Records are numbered by their line. Where lines hold several, numbers run on from there, so they stay
+        unique.
         """
         found = _decode(line) if line is not None else Bad()
         if isinstance(found, _MANY):
@@ -109,7 +110,7 @@ class Reader:
         return found if not isinstance(found, _MANY) else Other("Bundle")
 
     def document(self, data: bytes) -> bool:
-        """Take a document: a Bundle, an array of resources, or one resource; False where it is none of them."""
+        """Take a document: a Bundle, an array of resources, or one resource; False where it is none."""
         found = _decode(data)
         if isinstance(found, _MANY):
             self._all(list(_entries(found)), "entry", 1)
@@ -217,8 +218,8 @@ def _other(data: bytes | msgspec.Raw) -> Record:
 def _is_ambiguous(data: bytes) -> bool:
     """Whether a key that is read stands twice in one object.
 
-    JSON parsers keep the last of two, silently. Written again, such a record has fewer keys; only then is it looked
-    at closely.
+    JSON parsers keep the last of two, silently. Written again, such a record has fewer keys; only then is it
+    looked at closely.
     """
     try:
         if _keys(data) == _keys(_WRITE.encode(_TREE.decode(data))):

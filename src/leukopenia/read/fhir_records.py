@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from leukopenia.read.fhir_scope import DRUG_SYSTEMS, Rows, Scope
 from leukopenia.read.fhir_shapes import (
+    Coding,
+    Concept,
     Condition,
     Dosage,
     Drug,
@@ -194,14 +196,15 @@ def encounters(item: Encounter, scope: Scope) -> Rows:
 
 
 def _setting(item: Encounter) -> str:
-    classes = item.class_ if isinstance(item.class_, list) else [item.class_]
-    codes: list[str | None] = []
-    for each in classes:
-        codings = getattr(each, "coding", None)
-        codes += [coding.code for coding in codings] if codings else [getattr(each, "code", each)]
-    return next(
-        (SETTINGS[code.lower()] for code in codes if isinstance(code, str) and code.lower() in SETTINGS), ""
-    )
+    codes = (code.lower() for code in _class_codes(item.class_) if code)
+    return next((SETTINGS[code] for code in codes if code in SETTINGS), "")
+
+
+def _class_codes(class_: list[Concept] | Coding | str | None) -> list[str | None]:
+    """Codes of Encounter.class: a Coding in STU3 and R4, CodeableConcepts in R5, a code before."""
+    if isinstance(class_, list):
+        return [coding.code for concept in class_ for coding in concept.coding or ()]
+    return [class_.code if isinstance(class_, Coding) else class_]
 
 
 def persons(item: Patient, scope: Scope) -> Rows:

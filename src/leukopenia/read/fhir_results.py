@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import ValidationError
 
 from leukopenia.read.fhir_scope import Rows, Scope
@@ -58,9 +60,7 @@ def _has_row(item: Observation, own: Value) -> bool:
     return item.data_absent_reason is not None or not item.component
 
 
-def _row(
-    part: int, each: Valued, result: Value, patient: str, at: Moment, specimen: str
-) -> tuple[object, ...]:
+def _row(part: int, each: Valued, result: Value, patient: str, at: Moment, specimen: str) -> tuple[Any, ...]:
     value, text, comparator, unit_ = result
     test = signal(each.code, ("loinc",))
     low_high = limits(each.reference_range)

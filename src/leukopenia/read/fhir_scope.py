@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -18,10 +19,10 @@ _CONTAINED: msgspec.json.Decoder[Definition] = msgspec.json.Decoder(Definition)
 class Rows:
     """Rows of one resource in contract order, the number of the component in place of source and row id.
 
-    `sought` is the key (`Specimen/7`) of a resource that could not be found here and may stand in another file.
+    `sought` is the key (`Specimen/7`) of a resource that was not found here and may stand in another file.
     """
 
-    rows: list[tuple[object, ...]]
+    rows: list[tuple[Any, ...]]
     sought: str = ""
 
 

@@ -1,7 +1,7 @@
 """The parts of FHIR resources that are read: shapes only, as msgspec structures.
 
-Fields keep the names of the specification (camelCase in JSON). Where STU3 and R4 differ, the type is the union of
-both. A resource whose field has another type does not fit and is quarantined by the line reader.
+Fields keep the names of the specification (camelCase in JSON). Where STU3 and R4 differ, the type is the
+union of both. A resource whose field has another type does not fit and is quarantined by the line reader.
 Source: HL7 FHIR R4 (4.0.1) and STU3 (3.0.2), resource definitions.
 """
 
@@ -35,7 +35,7 @@ class Reference(Shape):
 
 
 class Quantity(Shape):
-    """Quantity, SimpleQuantity, Duration and Age; the value may stand as text in exports that break the rule."""
+    """Quantity, SimpleQuantity, Duration and Age; some exports break the rule and give the value as text."""
 
     value: float | str | None = None
     comparator: str | None = None

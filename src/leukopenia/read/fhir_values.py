@@ -212,8 +212,8 @@ def unit(quantity: Quantity) -> str:
 def limits(ranges: list[ReferenceRange] | None) -> tuple[float | None, float | None]:
     """The laboratory's normal limits.
 
-    Ranges of another type than normal (critical, therapeutic) are never limits of normal. Of several, one that
-    holds for everybody goes before one for an age or a group; which of several groups holds cannot be told here.
+    Ranges of another type than normal (critical, therapeutic) are never limits of normal. Of several, one
+    that holds for everybody goes before one for an age or a group; which group holds cannot be told here.
     """
     usable = []
     for each in ranges or ():
@@ -248,7 +248,7 @@ def _range_text(text: str) -> tuple[float | None, float | None]:
 
 
 def patient_id(reference: str) -> str:
-    """Id in a reference to a Patient (relative, absolute or urn:uuid), empty where it is to something else."""
+    """Id in a reference to a Patient (relative, absolute or urn:uuid), else empty."""
     found = _PATIENT.search(reference.strip())
     return found[1] if found else ""
 
