@@ -157,7 +157,7 @@ def harmonise(
         issues=[loaded, *issues, *drug_issues, *condition_issues],
         present=lines,
         signals=signals,
-        accounting={raw.source: dict(raw.rows_in) for raw in raws},
+        accounting={raw.source: _accounted(raw, signals) for raw in raws},
     )
 
 
@@ -167,6 +167,12 @@ class Measured:
 
     rows: Frame
     findings: bool
+
+
+def _accounted(raw: Raw, signals: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """What the reader received, by its own words, and the result rows that it passed on."""
+    passed = sum(row["n"] for row in signals if row["source"] == raw.source)
+    return {**{f"received {name}": n for name, n in raw.rows_in.items()}, "results": passed}
 
 
 def _measure(

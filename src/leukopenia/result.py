@@ -241,7 +241,7 @@ def _received(signals: list[dict[str, Any]], accounting: Mapping[str, Mapping[st
             units[row["unit"]] = units.get(row["unit"], 0) + row["n"]
     rows = sorted(units.items(), key=lambda pair: (-pair[1], pair[0]))
     return {
-        "rows": sum(int(counts.get("raw_results", 0)) for counts in accounting.values()),
+        "rows": sum(int(counts["results"]) for counts in accounting.values()),
         "units": [{"unit": unit, "rows": n} for unit, n in rows[:40]],
     }
 

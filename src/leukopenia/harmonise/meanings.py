@@ -185,6 +185,8 @@ class _Reader:
         percent = f"{component['component']}_pct"
         if percent in self._components and _may_be_percent(row):
             return {"reason": "ambiguous_unit"}
+        if row.get("value_min") == row.get("value_max") == 0:
+            readings = readings[:1]  # nought is nought in every unit
         if len(readings) != 1:
             return {"reason": "ambiguous_unit"}
         return made | _power(readings[0]) | {"note": "unit_inferred"}

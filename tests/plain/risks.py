@@ -1,0 +1,203 @@
+"""Twin of `detect.risks`: red flags of one person at a time, and depth times duration of neutropenia."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from plain.episodes import DAY, is_below
+from plain.results import exact
+
+Row = dict[str, Any]
+Tables = Mapping[str, Any]
+
+IMMATURE = {f"{name}{form}" for name in ("metamyelocytes", "myelocytes", "promyelocytes") for form in ("", "_pct")}
+ABSENT = {"none", "neg", "negative", "absent", "normal"}
+WHITE = {"wbc", "neutrophils", "lymphocytes"}
+
+
+def risks(
+    counts: list[Row], findings: list[Row], exposures: list[Row], knowledge: Tables, policy: Mapping[str, str]
+) -> list[Row]:
+    """Every red flag of every person, with its first and last time."""
+    people = {row["patient_id"] for row in (*counts, *findings)}
+    return [
+        {"patient_id": one} | flag
+        for one in people
+        for flag in _flags(_of(counts, one), _of(findings, one), _of(exposures, one), knowledge, policy)
+    ]
+
+
+def _of(rows: list[Row], patient: Any) -> list[Row]:
+    return [row for row in rows if row["patient_id"] == patient]
+
+
+def _flags(
+    counts: list[Row], findings: list[Row], exposures: list[Row], knowledge: Tables, policy: Mapping[str, str]
+) -> Iterator[Row]:
+    neutrophils = [row for row in counts if row["analyte"] == "neutrophils" and row["comparator"] not in (">", ">=")]
+    last = max((row["minute"] for row in neutrophils), default=0)
+    for rule in knowledge["agranulocytosis"]:
+        if rule["counts"] == "1":
+            times = [row["minute"] for row in neutrophils if _below(row, rule["below"])]
+            detail = f"neutrophils below {rule['below']} x 10^9/L"
+            yield from _flag("agranulocytosis", rule["definition"], times, last, detail, rule["source_id"])
+    for rule in knowledge["febrile_neutropenia"]:
+        yield from _fever(neutrophils, findings, rule, policy, last)
+    yield from _on_suspect_drug(neutrophils, exposures, knowledge, policy, last)
+    yield from _cytopenia(counts)
+    yield from _film(findings)
+    latest = max((row["minute"] for row in counts), default=0)
+    for name, definition, detail in (
+        ("conflict", "conflicting_results", "two results of one time disagree"),
+        ("unit_repaired", "thousandfold_unit", "unit wrong by a factor of a thousand"),
+    ):
+        times = [row["minute"] for row in counts if row[name]]
+        yield from _flag("count_may_not_be_real", definition, times, latest, detail)
+
+
+def _flag(kind: str, definition: str, times: list[int], last: int, detail: str, source: str = "") -> Iterator[Row]:
+    if times:
+        yield {
+            "kind": kind,
+            "definition": definition,
+            "minute": min(times),
+            "last_minute": max(times),
+            "detail": detail,
+            "source_id": source,
+            "ongoing": max(times) == last,
+        }
+
+
+def _below(row: Row, limit: str, inclusive: bool = False) -> bool:
+    return bool(is_below(row["value"], row["comparator"], float(limit))) or (inclusive and row["value"] == float(limit))
+
+
+def _fever(
+    neutrophils: list[Row], findings: list[Row], rule: Mapping[str, str], policy: Mapping[str, str], last: int
+) -> Iterator[Row]:
+    readings = [row for row in findings if row["finding"] == "temperature" and row["value"] is not None]
+    fevers = [row["minute"] for row in readings if _hot(row, rule) or _sustained(row, readings, rule)]
+    window = float(rule["window_minutes"] or policy["fever.window_minutes"])
+    times = [
+        row["minute"]
+        for row in neutrophils
+        if _below(row, rule["anc_below"], rule["anc_inclusive"] == "1")
+        and any(abs(row["minute"] - fever) <= window for fever in fevers)
+    ]
+    severe = float(rule["anc_below"]) <= 0.5
+    kind = "severe_neutropenia_with_fever" if severe else "febrile_neutropenia"
+    detail = f"fever and neutrophils below {rule['anc_below']}"
+    yield from _flag(kind, rule["definition"], times, last, detail, rule["source_id"])
+
+
+def _reaches(value: float, limit: str, inclusive: str) -> bool:
+    return bool(limit) and (value > float(limit) or (inclusive == "1" and value == float(limit)))
+
+
+def _hot(reading: Row, rule: Mapping[str, str]) -> bool:
+    return _reaches(reading["value"], rule["single_temperature_above"], rule["single_inclusive"])
+
+
+def _sustained(reading: Row, readings: list[Row], rule: Mapping[str, str]) -> bool:
+    """A second raised reading, far enough after a first one of the same day."""
+
+    def raised(row: Row) -> bool:
+        return _reaches(row["value"], rule["sustained_temperature_from"], rule["sustained_inclusive"])
+
+    return raised(reading) and any(
+        raised(earlier) and float(rule["sustained_minutes"]) <= reading["minute"] - earlier["minute"] <= DAY
+        for earlier in readings
+    )
+
+
+def _on_suspect_drug(
+    neutrophils: list[Row], exposures: list[Row], knowledge: Tables, policy: Mapping[str, str], last: int
+) -> Iterator[Row]:
+    severe = next(row for row in knowledge["severity"] if row["severity"] == "severe")
+    carry = float(policy["risk.carry_days"]) * DAY
+    for suspect in {row["ingredient"] for row in knowledge["agranulocytosis_drugs"]}:
+        taken = [(row["start"], row["end"] + carry) for row in exposures if row["ingredient"] == suspect]
+        times = [
+            row["minute"]
+            for row in neutrophils
+            if _below(row, severe["below"]) and any(start <= row["minute"] <= end for start, end in taken)
+        ]
+        definition = f"neutrophils below {severe['below']}"
+        yield from _flag("neutropenia_on_suspect_drug", definition, times, last, suspect, severe["source_id"])
+
+
+def _cytopenia(counts: list[Row]) -> Iterator[Row]:
+    draws: dict[int, set[str]] = {}
+    for row in counts:
+        low = draws.setdefault(row["minute"], set())
+        if row["low"]:
+            low |= {"white" if row["analyte"] in WHITE else row["analyte"]} & {"white", "haemoglobin", "platelets"}
+    for kind, n, detail in (
+        ("pancytopenia", 3, "white cells, haemoglobin and platelets low in one draw"),
+        ("bicytopenia", 2, "white cells and one other line low in one draw"),
+    ):
+        times = [minute for minute, low in draws.items() if "white" in low and len(low) == n]
+        yield from _flag(kind, "below the limits in force", times, max(draws, default=0), detail)
+
+
+def _film(findings: list[Row]) -> Iterator[Row]:
+    def times(names: set[str], seen_only: bool) -> set[int]:
+        return {row["minute"] for row in findings if row["finding"] in names and (_seen(row) or not seen_only)}
+
+    def flag(kind: str, definition: str, detail: str, *groups: set[str]) -> Iterator[Row]:
+        together = set.intersection(*(times(group, True) for group in groups))
+        looked = max(times(set.union(*groups), False), default=0)
+        yield from _flag(kind, definition, sorted(together), looked, detail)
+
+    yield from flag("blasts", "blasts reported", "blasts in the blood", {"blasts", "blasts_pct"})
+    detail = "immature granulocytes and nucleated red cells in one draw"
+    yield from flag("leukoerythroblastic", "both reported", detail, IMMATURE, {"nucleated_red_cells"})
+    detail = "clumps: platelets, and at times white cells, miscounted"
+    yield from flag("count_may_not_be_real", "platelet_clumps", detail, {"platelet_clumps"})
+
+
+def _seen(finding: Row) -> bool:
+    """More than none, as a number or in words."""
+    if finding["value"] is not None:
+        return bool(finding["value"] > 0)
+    return finding["text"] is not None and finding["text"].strip(" .,;:!*").lower() not in ABSENT
+
+
+def infection_risk(
+    episodes: Iterable[Row], seen: Iterable[Row], severities: Iterable[Mapping[str, str]], policy: Mapping[str, str]
+) -> list[Row]:
+    """Days below severe and profound, and depth x duration, per neutrophil episode.
+
+    `episodes` carry `rows`: their counts from onset to the day before the next one; `seen` are all counts of the
+    line, since a count speaks only until the next one.
+    """
+    limits = {row["severity"]: row["below"] for row in severities}
+    carry = int(float(policy["risk.carry_days"]) * DAY)
+    every = [row for row in seen if row["analyte"] == "neutrophils"]
+    made = []
+    for episode in episodes:
+        if episode["analyte"] != "neutrophils":
+            continue
+        times = sorted(row["minute"] for row in every if row["patient_id"] == episode["patient_id"])
+        spans = [(row, _span(row["minute"], times, carry)) for row in episode["rows"]]
+        deficit = sum((exact(float(limits["severe"])) - exact(row["value"])) * span for row, span in spans if _below(row, limits["severe"]))
+        made.append(
+            {
+                "episode_id": f"{episode['patient_id']}/neutrophils/{episode['number']}",
+                "days_severe": _days(span for row, span in spans if _below(row, limits["severe"])),
+                "days_profound": _days(span for row, span in spans if _below(row, limits["profound"])),
+                "deficit": float(Fraction(deficit) / DAY),
+            }
+        )
+    return made
+
+
+def _span(minute: int, times: list[int], carry: int) -> int:
+    later = [time for time in times if time > minute]
+    return min(later[0] - minute, carry) if later else 0
+
+
+def _days(spans: Iterable[int]) -> float:
+    return float(Fraction(sum(spans), DAY))
