@@ -162,7 +162,7 @@ def _measure(path: Path) -> None:
     megabytes = path.stat().st_size / 1e6
     print(
         f"{path.stem:6} {megabytes:8.1f} MB  {wall:6.2f} s  {cpu:6.2f} CPU-s "
-        f"{megabytes / cpu:6.0f} MB/CPU-s  peak {usage[0].ru_maxrss / 1e6:.2f} GB  Parquet {size / 1e6:.1f} MB"
+        f"{megabytes / cpu:6.0f} MB/CPU-s  peak {usage[0].ru_maxrss / 1e6:.2f} GB  out {size / 1e6:.1f} MB"
     )
 
 

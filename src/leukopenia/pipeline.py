@@ -91,13 +91,16 @@ def run(
     progress("limits")
     limited = engine.materialise(limit(made.counts, made.patients, knowledge, policy, made.present), "limited")
     patients = engine.materialise(persons.with_unlisted(made.patients, limited), "patients")
+    aged = choose.with_age(limited, patients)
     as_of = policy.as_of if policy.as_of is not None else _last_minute(engine, limited)
     progress("episodes")
     rows, numbered, episodes = find_episodes(limited, made, engine, knowledge, policy, as_of)
     progress("red flags")
     doubtful = limited.filter(col("conflict") | col("unit_repaired"))
-    flags = risks_room.risks(rows, doubtful, made.findings, made.exposures, knowledge, policy)
-    graded = _grade(limited, knowledge, policy)
+    known = [_known(frame, policy, "minute") for frame in (rows, doubtful, made.findings)]
+    flags = risks_room.risks(*known, made.exposures, knowledge, policy)
+    graded = _grade(limited, patients, knowledge, policy)
+    limits = choose.limits(aged, policy)
     return Tables(
         patients=patients,
         observation_periods=made.observation_periods,
@@ -105,12 +108,12 @@ def run(
         findings=made.findings,
         exposures=made.exposures,
         conditions=made.conditions,
-        limits=choose.limits(limited),
+        limits=limits,
         grades=_grades(graded, engine, policy),
         episodes=episodes,
         risks=engine.materialise(flags, "risks"),
         infection_risk=risks_room.infection_risk(numbered, knowledge, policy),
-        issues=nw.concat([*made.issues, _conflicts(limited), _limit_issues(limited)]),
+        issues=nw.concat([*made.issues, _conflicts(limited), _limit_issues(aged, policy)]),
         as_of=as_of,
         signals=made.signals,
         accounting=made.accounting,
@@ -304,48 +307,42 @@ def _conditions(raws: Sequence[Raw], engine: Engine, knowledge: Knowledge) -> tu
 def limit(
     counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]
 ) -> Frame:
-    """Counts with age, limit in force, and low or not; with the grade as well where the policy calls low by it."""
-    aged = choose.with_age(counts, patients)
-    chosen = choose.choose(aged, knowledge, policy, frozenset(present))
-    prepared = grades_room.prepare(chosen, policy.text("grade_limits"), policy.text("direction"))
+    """Counts with the limit in force, and low or not.
+
+    What can be had again from the persons (age, why there is no limit) is not kept: this table is the largest.
+    """
+    chosen = choose.choose(choose.with_age(counts, patients), knowledge, policy, frozenset(present))
     onset = policy.text("onset")
     if onset != "limit":
-        prepared = grades_room.grade(prepared, knowledge, [onset], "low")
-    return episodes_room.mark_low(prepared, policy).select(*contracts.COUNTS.names, *_LIMITED)
+        chosen = grades_room.grade(grades_room.prepare(chosen, policy, "low"), knowledge, [onset], "low")
+    kept = ("limit_low", "limit_high", "interval_id", "is_low", "recovered")
+    return episodes_room.mark_low(chosen, policy).select(*contracts.COUNTS.names, *kept)
 
 
-_LIMITED = (
-    "age_days",
-    "has_hiv",
-    "protocol_limit",
-    "protocol_basis",
-    "limit_low",
-    "limit_high",
-    "limit_basis",
-    "interval_id",
-    "limit_reason",
-    "is_low",
-    "recovered",
-)
-
-
-def _grade(limited: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
-    return grades_room.grade(limited, knowledge, policy.names("standards"), policy.text("direction"))
+def _grade(limited: Frame, patients: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
+    direction = policy.text("direction")
+    prepared = grades_room.prepare(choose.with_age(limited, patients), policy, direction)
+    return grades_room.grade(prepared, knowledge, policy.names("standards"), direction)
 
 
 def find_episodes(
     limited: Frame, made: Harmonised, engine: Engine, knowledge: Knowledge, policy: Policy, as_of: int
 ) -> tuple[Frame, Frame, Frame]:
     """The graded counts of the persons and lines with a low count, the same numbered, and their episodes."""
-    lines = engine.materialise(episodes_room.of_interest(limited), "lines")
+    lines = engine.materialise(episodes_room.of_interest(limited, risks_room.bears(knowledge)), "lines")
     chemotherapy = [row["id"] for row in knowledge["ingredients"] if "chemotherapy" in row["groups"].split(";")]
     cycles = engine.materialise(episodes_room.cycle_starts(made.exposures, chemotherapy), "cycles")
     chosen = limited.join(lines, on=[*episodes_room.LINE], how="semi")
-    rows = engine.materialise(_grade(chosen, knowledge, policy), "rows")
+    rows = engine.materialise(_grade(chosen, made.patients, knowledge, policy), "rows")
     numbered = engine.materialise(episodes_room.number(rows, cycles, policy, as_of), "numbered")
-    ends = made.patients.select("patient_id", "death")
+    ends = _known(made.patients.select("patient_id", "death"), policy, "death")
     found = episodes_room.summarise(numbered, knowledge, policy.names("standards"), policy, ends)
     return rows, numbered, engine.materialise(found, "episodes")
+
+
+def _known(frame: Frame, policy: Policy, time: str) -> Frame:
+    """What was known on the day asked for; without such a day, everything."""
+    return frame if policy.as_of is None else frame.filter(col(time) <= policy.as_of)
 
 
 def _grades(graded: Frame, engine: Engine, policy: Policy) -> Frame:
@@ -364,16 +361,16 @@ def _conflicts(counts: Frame) -> Frame:
     return _marked_counts(counts.filter(col("conflict")), "harmonise", lit("conflicting_results"))
 
 
-def _limit_issues(limited: Frame) -> Frame:
+def _limit_issues(aged: Frame, policy: Policy) -> Frame:
     """One row per reason and analyte for counts without a limit in force."""
-    without = limited.filter(col("limit_basis") == "none")
-    grouped = without.group_by("source", "analyte", "limit_reason").agg(n=nw.len().cast(nw.Int64))
+    without = aged.with_columns(why=choose.why_none(policy)).filter(col("why") != "")
+    grouped = without.group_by("source", "analyte", "why").agg(n=nw.len().cast(nw.Int64))
     return grouped.select(
         lit("reference").alias("stage"),
         "source",
         lit("counts").alias("table"),
         lit("").alias("row_id"),
-        col("limit_reason").alias("reason"),
+        col("why").alias("reason"),
         col("analyte").alias("detail"),
         "n",
         lit(False).alias("set_aside"),

@@ -52,7 +52,7 @@ def episodes(
     """Every confirmed episode with its rows: `lows`, `counts` (onset to last low), `recovery`, `broken`."""
     lines: dict[tuple[Any, str], list[Row]] = {}
     for row in rows:
-        if row["low"] is not None and row["minute"] <= as_of:
+        if row["is_low"] is not None and row["minute"] <= as_of:
             lines.setdefault((row["patient_id"], row["analyte"]), []).append(row)
     starts = list(cycles)
     made = []
@@ -72,12 +72,12 @@ def _walk(line: list[Row], cycles: list[int], policy: Mapping[str, str], as_of: 
     found: list[Row] = []
     last = None
     for index, row in enumerate(line):
-        if not row["low"]:
+        if not row["is_low"]:
             continue
         recovery = None if last is None else _recovery(line, last + 1, index, policy, as_of)
         gap = last is not None and last == index - 1 and _wide(line[last], row, policy)
         if last is None or recovery is not None or (gap and _ends(line[last], row, cycles, policy)):
-            before = line[index - 1] if index and not line[index - 1]["low"] else None
+            before = line[index - 1] if index and not line[index - 1]["is_low"] else None
             if found:
                 found[-1]["recovery"] = recovery
             found.append({"lows": [], "before": before, "gap": False, "recovery": None, "first": index})

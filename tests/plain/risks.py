@@ -132,7 +132,7 @@ def _cytopenia(counts: list[Row]) -> Iterator[Row]:
     draws: dict[int, set[str]] = {}
     for row in counts:
         low = draws.setdefault(row["minute"], set())
-        if row["low"]:
+        if row["is_low"]:
             low |= {"white" if row["analyte"] in WHITE else row["analyte"]} & {"white", "haemoglobin", "platelets"}
     for kind, n, detail in (
         ("pancytopenia", 3, "white cells, haemoglobin and platelets low in one draw"),

@@ -70,9 +70,9 @@ def _low_by_grade(policy: Policy) -> nw.Expr:
     return grade >= 1
 
 
-def of_interest(marked: Frame) -> Frame:
-    """The persons and lines with a low count: only they can have an episode."""
-    return marked.filter(col("is_low")).select(*LINE).unique()
+def of_interest(marked: Frame, also: nw.Expr) -> Frame:
+    """The persons and lines with a low count, which alone can have an episode, or with a count of `also`."""
+    return marked.filter(col("is_low") | also).select(*LINE).unique()
 
 
 def cycle_starts(exposures: Frame, chemotherapy: Iterable[str]) -> Frame:
@@ -99,7 +99,7 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
     Frame
         Rows with is_low, recovery_here (a recovery begins at this count and is confirmed), and number.
     """
-    seen = marked.filter(~col("is_low").is_null(), col("minute") <= as_of)
+    seen = marked.filter(~col("is_low").is_null(), col("minute") <= as_of).select(*_needed(marked))
     stepped = _recovery_points(seen, policy, as_of)
     breaks = _breaks(stepped, cycles, policy)
     starts = breaks.with_columns(
@@ -118,6 +118,12 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
     return starts.with_columns(
         number=col("begins").cum_sum().over(*LINE, order_by=["minute"]).cast(nw.Int64)
     )
+
+
+def _needed(marked: Frame) -> list[str]:
+    """What the windows carry along: no more than the summary uses."""
+    grades = [name for name in marked.collect_schema().names() if name.startswith("grade_")]
+    return [*LINE, "minute", "value", "comparator", "low", "interval_id", "is_low", "recovered", *grades]
 
 
 def _recovery_points(seen: Frame, policy: Policy, as_of: int) -> Frame:
@@ -215,10 +221,16 @@ def summarise(numbered: Frame, knowledge: Knowledge, standards: Iterable[str], p
         n_low=when(col("is_low")).then(1).otherwise(0).sum().cast(nw.Int64),
         n_counts=when(inside).then(1).otherwise(0).sum().cast(nw.Int64),
         gaps=when(col("gap_here")).then(1).otherwise(0).max(),
-        basis=when(col("begins") == 1).then(col("limit_basis")).max(),
+        basis=when(col("begins") == 1).then(_basis()).max(),
         **{f"worst_{name}": when(col("is_low")).then(col(f"grade_{name}")).max() for name in names},
     )
-    return _described(grouped.join(ends, on="patient_id", how="left"), knowledge, names, policy)
+    latest = grouped.with_columns(latest=col("number").max().over(*LINE))
+    return _described(latest.join(ends, on="patient_id", how="left"), knowledge, names, policy)
+
+
+def _basis() -> nw.Expr:
+    published = when(col("interval_id") != "").then(lit("published")).otherwise(lit("none"))
+    return when(~col("low").is_null()).then(lit("laboratory")).otherwise(published)
 
 
 def _described(grouped: Frame, knowledge: Knowledge, names: list[str], policy: Policy) -> Frame:
@@ -233,7 +245,8 @@ def _described(grouped: Frame, knowledge: Knowledge, names: list[str], policy: P
         nadir_comparator=when(col("measured_nadir") == 1).then(lit("")).otherwise(col("nadir_comparator")),
         state=when(~col("recovery").is_null())
         .then(lit("closed"))
-        .when(~col("death").is_null())
+        # A later episode without a recovery between the two: when this one ended was not seen.
+        .when(~col("death").is_null() | (col("number") < col("latest")))
         .then(lit("censored"))
         .otherwise(lit("open")),
         confirmed=col("n_low") >= 2,

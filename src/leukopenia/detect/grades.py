@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts import Knowledge, Rows
+from leukopenia.policy import Policy
 
 Frame = nw.LazyFrame[Any]
 
@@ -196,15 +197,16 @@ def grades(graded: Frame, standards: Frame, names: Iterable[str]) -> Frame:
     )
 
 
-def prepare(chosen: Frame, grade_limits: str, direction: str) -> Frame:
-    """The limit a protocol grade may use, its basis, and HIV, beside counts that reference.choose has prepared.
+def prepare(aged: Frame, policy: Policy, direction: str) -> Frame:
+    """The limit a protocol grade may use, its basis, and HIV, beside counts with limit_low, limit_high and interval_id.
 
     A protocol grade rests on the laboratory's own limit unless the policy says otherwise.
     """
-    limit = "limit_low" if direction == "low" else "limit_high"
-    allowed = (col("limit_basis") == "laboratory") | lit(grade_limits == "published")
-    return chosen.with_columns(
-        protocol_limit=when(allowed).then(col(limit)),
-        protocol_basis=col("limit_basis"),
+    published = policy.text("grade_limits") == "published"
+    own = ~col("low").is_null()
+    limit = when(own | lit(published)).then(col("limit_low" if direction == "low" else "limit_high"))
+    return aged.with_columns(
+        protocol_limit=limit,
+        protocol_basis=when(own).then(lit("laboratory")).otherwise(lit("published")),
         has_hiv=(col("hiv_from") <= col("minute")).fill_null(False),
     )

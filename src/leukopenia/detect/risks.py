@@ -45,6 +45,13 @@ def risks(
     return nw.concat(flags)
 
 
+def bears(knowledge: Knowledge) -> nw.Expr:
+    """Neutrophil counts that a definition names, whether or not a limit is known that calls them low."""
+    limits = [row["below"] for row in knowledge["agranulocytosis"]] + [_severe(knowledge)["below"]]
+    limits += [row["anc_below"] for row in knowledge["febrile_neutropenia"]]
+    return (col("analyte") == "neutrophils") & (col("value") <= max(map(float, limits)))
+
+
 def _with_last(neutrophils: Frame) -> Frame:
     return neutrophils.with_columns(last=col("minute").max().over("patient_id"))
 
@@ -106,14 +113,23 @@ def _single(row: Mapping[str, str]) -> nw.Expr:
 def _sustained(temperature: Frame, row: Mapping[str, str]) -> Frame | None:
     if not row["sustained_temperature_from"]:
         return None
-    warm = temperature.filter(col("value") >= float(row["sustained_temperature_from"]))
-    span = int(float(row["sustained_minutes"]))
-    before = warm.select("patient_id", earlier="at").unique()
+    warm = _warm_spells(temperature, float(row["sustained_temperature_from"]), row["sustained_inclusive"] == "1")
+    before = warm.select("patient_id", "spell", earlier="at")
     return (
-        warm.join(before, on="patient_id")
-        .filter(col("at") - col("earlier") >= span, col("at") - col("earlier") <= DAY)
+        warm.join(before, on=["patient_id", "spell"])
+        .filter(col("at") - col("earlier") >= int(row["sustained_minutes"]), col("at") - col("earlier") <= DAY)
         .select("patient_id", "value", "at")
+        .unique()
     )
+
+
+def _warm_spells(temperature: Frame, limit: float, inclusive: bool) -> Frame:
+    """Raised readings, numbered by spell: a reading below the limit ends one; of one minute the highest counts."""
+    raised = col("value") >= limit if inclusive else col("value") > limit
+    readings = temperature.group_by("patient_id", "at").agg(col("value").max())
+    marked = readings.with_columns(cool=when(raised).then(lit(0)).otherwise(lit(1)).cast(nw.Int64))
+    numbered = marked.with_columns(spell=col("cool").cum_sum().over("patient_id", order_by=["at"]).cast(nw.Int64))
+    return numbered.filter(col("cool") == 0)
 
 
 def _cytopenia(marked: Frame) -> Frame:

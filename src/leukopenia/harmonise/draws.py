@@ -8,7 +8,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts import COUNTS
+from leukopenia.contracts import COUNTS, TIME_PRECISIONS
 from leukopenia.harmonise.measures import COMPARATOR_RANKS, MILLION, RANK
 
 Frame = nw.LazyFrame[Any]
@@ -76,7 +76,7 @@ def makeable(present: Collection[str], bounds: dict[str, float]) -> list[str]:
 
 def _none(measured: Frame) -> Frame:
     none = lit(None)
-    return measured.filter(lit(False)).select(
+    return measured.filter(col("component") == "").select(
         "patient_id",
         lit("").alias("analyte"),
         "minute",
@@ -100,7 +100,17 @@ def draws(measured: Frame, components: list[str]) -> Frame:
     aggregates: list[nw.Expr] = []
     for name in components:
         aggregates += _aggregates(name)
-    return usable.group_by(*DRAW).agg(col("time_precision").min(), col("source").min(), *aggregates)
+    return usable.with_columns(vague=_vagueness()).group_by(*DRAW).agg(
+        col("vague").max(), col("source").min(), *aggregates
+    )
+
+
+def _vagueness() -> nw.Expr:
+    """How little of a time is known, as a number: of the rows of a draw the vaguest decides."""
+    vague = lit(0)
+    for position, precision in enumerate(TIME_PRECISIONS):
+        vague = when(col("time_precision") == precision).then(lit(position)).otherwise(vague)
+    return vague
 
 
 def _aggregates(name: str) -> list[nw.Expr]:
@@ -245,7 +255,7 @@ def _long(frame: Frame, analytes: Frame, names: list[str], components: list[str]
         "patient_id",
         "analyte",
         "minute",
-        "time_precision",
+        "vague",
         "source",
         made=_pick(names, "made", none),
         own_low=_pick(own, "low", none),
@@ -275,7 +285,7 @@ def _unpacked(picked: Frame) -> Frame:
         "patient_id",
         "analyte",
         "minute",
-        "time_precision",
+        _worded(col("vague"), TIME_PRECISIONS).alias("time_precision"),
         _decimal(made % RANK).alias("value"),
         comparator.alias("comparator"),
         _decimal(when(reported).then(col("own_low"))).alias("low"),

@@ -6,7 +6,7 @@ Observation means is written once, there; here stands only what the regular case
 explicit and errors are never ignored: a file with a line that is not JSON, or of another shape, is refused as
 a whole and left to the line reader.
 
-DuckDB's parser lets pass what the line reader does not: NaN or a trailing comma, in fields not read.
+DuckDB lets pass what the line reader does not: NaN, a trailing comma, or a key twice, in fields not read.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 import msgspec
 
@@ -72,11 +72,13 @@ class Input:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._raw = path.open("rb", buffering=BUFFER)
+        self._raw = io.BufferedReader(io.FileIO(path), BUFFER)
         self.compressed = self._raw.read(2) == _GZIP
         self._raw.seek(0)
         unpacked = cast("io.RawIOBase", gzip.GzipFile(fileobj=self._raw)) if self.compressed else None
-        self.stream: IO[bytes] = io.BufferedReader(unpacked, BUFFER) if unpacked else self._raw
+        self.stream = io.BufferedReader(unpacked, BUFFER) if unpacked else self._raw
+        if self.stream.peek(len(BOM)).startswith(BOM):
+            self.stream.read(len(BOM))
 
     def close(self) -> None:
         self._raw.close()
@@ -100,8 +102,6 @@ class Input:
         number = 0
         while line := self.stream.readline(LINE_LIMIT + 1):
             number += 1
-            if number == 1:
-                line = line.removeprefix(BOM)
             if len(line) > LINE_LIMIT:
                 self._skip(line)
                 yield number, None
@@ -127,7 +127,7 @@ class Input:
                     f"It holds more than {DOCUMENT_LIMIT >> 20} MB; a document has to be read as a whole.",
                     "Export it as NDJSON, one resource a line.",
                 )
-        return b"".join(parts).removeprefix(BOM)
+        return b"".join(parts)
 
 
 @contextmanager

@@ -51,23 +51,19 @@ def choose(counts: Frame, knowledge: Knowledge, policy: Policy, present: frozens
     Returns
     -------
     Frame
-        With limit_low, limit_high (10^9/L, g/L), limit_basis, interval_id and limit_reason.
+        With limit_low, limit_high (10^9/L, g/L) and interval_id (empty unless the limit is published).
     """
     own = ~col("low").is_null()
-    published = policy.flag("published_limits")
-    rows = _rows(knowledge, present) if published else []
+    rows = _rows(knowledge, present) if policy.flag("published_limits") else []
     context = policy.text("context")
     chosen = counts.with_columns(interval=when(own).then(lit("")).otherwise(_fold(rows, context)))
     limits = {row["interval_id"]: row for row in knowledge["intervals"]}
     used = sorted({row["interval_id"] for row in rows if row["interval_id"]})
     low, high = (_values(used, limits, name) for name in ("low", "high"))
-    has = col("interval") != ""
     return chosen.with_columns(
         limit_low=when(own).then(col("low")).otherwise(low),
         limit_high=when(own).then(col("high")).otherwise(high),
-        limit_basis=when(own).then(lit("laboratory")).when(has).then(lit("published")).otherwise(lit("none")),
-        interval_id=when(own).then(lit("")).otherwise(col("interval")),
-        limit_reason=when(own | has).then(lit("")).otherwise(_reason(published)),
+        interval_id="interval",
     ).drop("interval")
 
 
@@ -109,12 +105,26 @@ def _values(used: list[str], limits: dict[str, Any], name: str) -> nw.Expr:
     return value
 
 
-def _reason(published: bool) -> nw.Expr:
-    if not published:
-        return lit("no_laboratory_limit")
+def basis() -> nw.Expr:
+    """On what the limit in force rests: laboratory, published, or none."""
+    return (
+        when(~col("low").is_null())
+        .then(lit("laboratory"))
+        .when(col("interval_id") != "")
+        .then(lit("published"))
+        .otherwise(lit("none"))
+    )
+
+
+def why_none(policy: Policy) -> nw.Expr:
+    """Why a count has no limit in force; empty where it has one. Needs the columns of `with_age`."""
+    if not policy.flag("published_limits"):
+        return when(col("low").is_null()).then(lit("no_laboratory_limit")).otherwise(lit(""))
     newborn = (col("age_hours") < NEWBORN_HOURS) & ~col("hours_known")
     return (
-        when(col("age_hours").is_null())
+        when(~col("low").is_null() | (col("interval_id") != ""))
+        .then(lit(""))
+        .when(col("age_hours").is_null())
         .then(lit("age_unknown"))
         .when(newborn)
         .then(lit("neonate_needs_hours"))
@@ -122,15 +132,15 @@ def _reason(published: bool) -> nw.Expr:
     )
 
 
-def limits(chosen: Frame) -> Frame:
-    """contracts.LIMITS from counts that `choose` has prepared."""
-    return chosen.select(
+def limits(aged: Frame, policy: Policy) -> Frame:
+    """contracts.LIMITS from counts that `choose` and then `with_age` have prepared."""
+    return aged.select(
         "patient_id",
         "analyte",
         "minute",
         col("limit_low").alias("low"),
         col("limit_high").alias("high"),
-        col("limit_basis").alias("basis"),
+        basis().alias("basis"),
         "interval_id",
-        col("limit_reason").alias("reason"),
+        why_none(policy).alias("reason"),
     )
