@@ -200,8 +200,9 @@ def stages() -> Iterator[Callable[[str], None]]:
 def _policy(file: Path | None, as_of: str, redact: bool) -> Policy:
     from leukopenia.policy import Policy
 
-    named = {name: value for name, value in (("as_of", as_of), ("small_cells", "yes" if redact else "")) if value}
-    return Policy.from_file(file, **named) if file else Policy.of(None, **named)
+    given = {"as_of": as_of, "small_cells": "yes" if redact else ""}
+    changes = {name: value for name, value in given.items() if value}
+    return Policy.from_file(file, changes) if file else Policy.of(changes)
 
 
 def _mapping(path: Path | None) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from leukopenia.policy import Policy
 Frame = nw.LazyFrame[Any]
 
 REQUIRED = ("analyte", "value", "unit")
-OPTIONAL = {"low": nw.Float64, "high": nw.Float64, "age_days": nw.Int64, "has_hiv": nw.Boolean, "comparator": nw.String}
+OPTIONAL: dict[str, Any] = {"low": nw.Float64, "high": nw.Float64, "age_days": nw.Int64, "has_hiv": nw.Boolean, "comparator": nw.String}
 _MADE = ("standard", "grade", "reason")
 _HOUSE = {"haemoglobin": 0}
 """Power of ten from 1/L (or g/L) to the unit of the house; 10^9/L for cells."""
@@ -40,12 +40,11 @@ def grade(frame: Any, knowledge: Knowledge, standards: tuple[str, ...], directio
     prepared = _prepare(lazy, knowledge, policy, direction)
     graded = grades_room.grade(prepared, knowledge, standards, direction)
     made = nw.concat([_one(graded, name, names) for name in standards])
-    return made.collect(_backend(received)).to_native() if isinstance(received, nw.DataFrame) else made.to_native()
-
-
-def _backend(frame: nw.DataFrame[Any]) -> str:
-    name = str(frame.implementation.value).lower()
-    return name if name in ("pandas", "pyarrow") else "polars"
+    if not isinstance(received, nw.DataFrame):
+        return made.to_native()
+    if received.implementation.is_pandas():
+        return made.collect("pandas").to_native()
+    return made.collect("pyarrow" if received.implementation.is_pyarrow() else "polars").to_native()
 
 
 def _one(graded: Frame, standard: str, names: list[str]) -> Frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -22,6 +23,8 @@ from leukopenia.read.raw import Raw
 from leukopenia.reference import choose
 
 Progress = Callable[[str], None]
+Later = Callable[[], Frame]
+"""A table that is put together when somebody asks for it."""
 
 
 @dataclass
@@ -34,19 +37,24 @@ class Tables:
     findings: Frame
     exposures: Frame
     conditions: Frame
-    limits: Frame
-    grades: Frame
+    limits: Later
+    grades: Later
     episodes: Frame
     risks: Frame
-    infection_risk: Frame
-    issues: Frame
+    infection_risk: Later
+    issues: Later
     as_of: int = 0
     signals: list[dict[str, Any]] = field(default_factory=list)
     accounting: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def frames(self) -> dict[str, Frame]:
-        """The tables by name, in the order of the rooms."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name in contracts.TABLES}
+    def names(self) -> list[str]:
+        """The tables, in the order of the rooms."""
+        return [item.name for item in fields(self) if item.name in contracts.TABLES]
+
+    def frame(self, name: str) -> Frame:
+        """One table by name."""
+        made: Frame | Later = getattr(self, name)
+        return made() if callable(made) else made
 
 
 @dataclass
@@ -59,7 +67,7 @@ class Harmonised:
     conditions: Frame
     patients: Frame
     observation_periods: Frame
-    issues: list[Frame]
+    issues: list[Later]
     present: list[str]
     signals: list[dict[str, Any]]
     accounting: dict[str, dict[str, int]]
@@ -97,10 +105,8 @@ def run(
     rows, numbered, episodes = find_episodes(limited, made, engine, knowledge, policy, as_of)
     progress("red flags")
     doubtful = limited.filter(col("conflict") | col("unit_repaired"))
-    known = [_known(frame, policy, "minute") for frame in (rows, doubtful, made.findings)]
-    flags = risks_room.risks(*known, made.exposures, knowledge, policy)
-    graded = _grade(limited, patients, knowledge, policy)
-    limits = choose.limits(aged, policy)
+    seen, unsure, found = (_known(frame, policy, "minute") for frame in (rows, doubtful, made.findings))
+    flags = risks_room.risks(seen, unsure, found, made.exposures, knowledge, policy)
     return Tables(
         patients=patients,
         observation_periods=made.observation_periods,
@@ -108,12 +114,12 @@ def run(
         findings=made.findings,
         exposures=made.exposures,
         conditions=made.conditions,
-        limits=limits,
-        grades=_grades(graded, engine, policy),
+        limits=lambda: choose.limits(aged, policy),
+        grades=lambda: _grades(_grade(limited, made, knowledge, policy), engine, policy),
         episodes=episodes,
         risks=engine.materialise(flags, "risks"),
-        infection_risk=risks_room.infection_risk(numbered, knowledge, policy),
-        issues=nw.concat([*made.issues, _conflicts(limited), _limit_issues(aged, policy)]),
+        infection_risk=lambda: risks_room.infection_risk(numbered, knowledge, policy),
+        issues=lambda: nw.concat([*(part() for part in made.issues), _conflicts(limited), _limit_issues(aged, policy)]),
         as_of=as_of,
         signals=made.signals,
         accounting=made.accounting,
@@ -125,7 +131,7 @@ def harmonise(
 ) -> Harmonised:
     """Readers' tables -> harmonised tables, with an issue for every row that went no further."""
     raws = _same_ids(raws)
-    signals, measured, issues = _measure(raws, engine, knowledge, policy, site_maps)
+    signals, measured = _measure(raws, engine, knowledge, policy, site_maps)
     present = sorted({row["component"] for row in signals if row["component"] and not row["reason"]})
     bounds = {
         name: policy.number(f"bound.{name}.below")
@@ -136,9 +142,10 @@ def harmonise(
     analytes = engine.load(pl.DataFrame({"analyte": lines}, schema={"analyte": pl.String}), "analytes")
     empty = _empty(raws, engine)
     counts, findings = empty(contracts.COUNTS), empty(contracts.FINDINGS)
+    issues: list[Later] = []
     if measured is not None:
-        counts = draws.counts(measured.rows, present, analytes, bounds)
-        issues.append(measures.set_aside(measured.rows))
+        counts = draws.counts(measured.rows, present, analytes, bounds, [raw.source for raw in raws])
+        issues.append(partial(measures.set_aside, measured.rows))
         if measured.findings:
             findings = engine.materialise(measures.findings(measured.rows), "findings")
     exposures, drug_issues, drug_signals = _exposures(raws, engine, knowledge, policy)
@@ -157,7 +164,7 @@ def harmonise(
         conditions=conditions,
         patients=patients,
         observation_periods=persons.observation_periods(raw_periods),
-        issues=[loaded, *issues, *drug_issues, *condition_issues],
+        issues=[lambda: loaded, *issues, *drug_issues, *condition_issues],
         present=lines,
         signals=signals,
         accounting={raw.source: _accounted(raw, signals) for raw in raws},
@@ -180,7 +187,7 @@ def _accounted(raw: Raw, signals: Iterable[Mapping[str, Any]]) -> dict[str, int]
 
 def _measure(
     raws: Sequence[Raw], engine: Engine, knowledge: Knowledge, policy: Policy, site_maps: Mapping[str, Rows]
-) -> tuple[list[dict[str, Any]], Measured | None, list[Frame]]:
+) -> tuple[list[dict[str, Any]], Measured | None]:
     signals: list[dict[str, Any]] = []
     parts: list[Measured] = []
     for raw in raws:
@@ -193,9 +200,9 @@ def _measure(
         if usable:
             parts.append(_measured(results, usable, engine, knowledge, policy))
     if not parts:
-        return signals, None, []
-    rows = nw.concat([part.rows for part in parts]) if len(parts) > 1 else parts[0].rows
-    return signals, Measured(rows, any(part.findings for part in parts)), []
+        return signals, None
+    merged = nw.concat([part.rows for part in parts]) if len(parts) > 1 else parts[0].rows
+    return signals, Measured(merged, any(part.findings for part in parts))
 
 
 def understand(
@@ -210,7 +217,7 @@ def _measured(
     results: Frame, usable: list[dict[str, Any]], engine: Engine, knowledge: Knowledge, policy: Policy
 ) -> Measured:
     plausible = {row["analyte"]: row for row in knowledge["analytes"]}
-    rows = [
+    known = [
         {
             **{name: row[name] for name in (*meanings.SIGNAL, "component", "role", "copy_of_laboratory")},
             **{name: row[name] for name in ("shift", "multiplier", "divisor")},
@@ -218,7 +225,7 @@ def _measured(
         }
         for row in usable
     ]
-    meaning = engine.load(pl.DataFrame(rows).with_columns(pl.col("copy_of_laboratory").cast(pl.Int64)), "meanings")
+    meaning = engine.load(pl.DataFrame(known).with_columns(pl.col("copy_of_laboratory").cast(pl.Int64)), "meanings")
     reading = meaning.with_columns(reason=lit(""))
     texts = engine.collect(measures.wordings_to_read(results, reading))["text"].to_list()
     worded = _wordings(texts, knowledge)
@@ -253,7 +260,7 @@ def _wordings(texts: Iterable[str], knowledge: Knowledge) -> pl.DataFrame:
 
 def _exposures(
     raws: Sequence[Raw], engine: Engine, knowledge: Knowledge, policy: Policy
-) -> tuple[Frame, list[Frame], list[dict[str, Any]]]:
+) -> tuple[Frame, list[Later], list[dict[str, Any]]]:
     parts, signals = [], []
     for raw in raws:
         rows = raw.tables.get("raw_drugs")
@@ -268,7 +275,7 @@ def _exposures(
         return _empty(raws, engine)(contracts.EXPOSURES), [], signals
     given = nw.concat(parts)
     made = drugs.exposures(given, policy.number("exposure.join_days"), policy.flag("exposure.orders"))
-    return engine.materialise(made, "exposures"), [drugs.set_aside(given)], signals
+    return engine.materialise(made, "exposures"), [partial(drugs.set_aside, given)], signals
 
 
 def _drug_issue(source: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,8 +283,12 @@ def _drug_issue(source: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return _issue(source, "raw_drugs", reason, str(row["name"] or row["code"]), row["n"])
 
 
-def _conditions(raws: Sequence[Raw], engine: Engine, knowledge: Knowledge) -> tuple[Frame, list[Frame], list[dict[str, Any]]]:
-    parts, issues, signals = [], [], []
+def _conditions(
+    raws: Sequence[Raw], engine: Engine, knowledge: Knowledge
+) -> tuple[Frame, list[Later], list[dict[str, Any]]]:
+    parts: list[Frame] = []
+    issues: list[Later] = []
+    signals: list[dict[str, Any]] = []
     for raw in raws:
         for table, understand_names in (
             ("raw_conditions", diagnoses.understand),
@@ -298,7 +309,7 @@ def _conditions(raws: Sequence[Raw], engine: Engine, knowledge: Knowledge) -> tu
                 columns = (*diagnoses.SIGNAL, "condition")
                 loaded = engine.load(pl.DataFrame([{name: row[name] for name in columns} for row in known]), "conditions")
                 parts.append(diagnoses.conditions(rows, loaded))
-                issues.append(diagnoses.set_aside(rows, loaded, table))
+                issues.append(partial(diagnoses.set_aside, rows, loaded, table))
     if not parts:
         return _empty(raws, engine)(contracts.CONDITIONS), [], signals
     return engine.materialise(nw.concat(parts), "conditions"), issues, signals
@@ -319,10 +330,10 @@ def limit(
     return episodes_room.mark_low(chosen, policy).select(*contracts.COUNTS.names, *kept)
 
 
-def _grade(limited: Frame, patients: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
+def _grade(limited: Frame, made: Harmonised, knowledge: Knowledge, policy: Policy) -> Frame:
     direction = policy.text("direction")
-    prepared = grades_room.prepare(choose.with_age(limited, patients), policy, direction)
-    return grades_room.grade(prepared, knowledge, policy.names("standards"), direction)
+    prepared = grades_room.prepare(choose.with_age(limited, made.patients), policy, direction)
+    return grades_room.grade(prepared, knowledge, policy.names("standards"), direction, made.present)
 
 
 def find_episodes(
@@ -333,7 +344,7 @@ def find_episodes(
     chemotherapy = [row["id"] for row in knowledge["ingredients"] if "chemotherapy" in row["groups"].split(";")]
     cycles = engine.materialise(episodes_room.cycle_starts(made.exposures, chemotherapy), "cycles")
     chosen = limited.join(lines, on=[*episodes_room.LINE], how="semi")
-    rows = engine.materialise(_grade(chosen, made.patients, knowledge, policy), "rows")
+    rows = engine.materialise(_grade(chosen, made, knowledge, policy), "rows")
     numbered = engine.materialise(episodes_room.number(rows, cycles, policy, as_of), "numbered")
     ends = _known(made.patients.select("patient_id", "death"), policy, "death")
     found = episodes_room.summarise(numbered, knowledge, policy.names("standards"), policy, ends)

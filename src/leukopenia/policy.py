@@ -53,17 +53,17 @@ class Policy:
         return cls(values)
 
     @classmethod
-    def from_file(cls, path: Path, **named: Any) -> Policy:
-        """Read changes from a YAML file of `name: value`."""
+    def from_file(cls, path: Path, changes: Mapping[str, Any] | None = None) -> Policy:
+        """Read changes from a YAML file of `name: value`; `changes` go over those of the file."""
         import yaml
 
         try:
-            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise UsageError(f"The policy file {path.name} cannot be read.", type(error).__name__) from None
-        if not isinstance(changes, dict):
+        if not isinstance(found, dict):
             raise KnowledgeError(f"{path.name} is not a list of `name: value`.")
-        return cls.of({str(name): value for name, value in changes.items()}, **named)
+        return cls.of({str(name): value for name, value in found.items()} | dict(changes or {}))
 
     def text(self, name: str) -> str:
         return self.values[name]

@@ -55,19 +55,20 @@ _REPORT_TABLES = (
 class TableView(Mapping[str, Any]):
     """The tables of a result by name, each in the kind of frame the user came with."""
 
-    def __init__(self, frames: Mapping[str, Any], engine: Engine, kind: str) -> None:
-        self._frames, self._engine, self._kind = frames, engine, kind
+    def __init__(self, made: Tables, engine: Engine, kind: str) -> None:
+        self._made, self._engine, self._kind = made, engine, kind
+        self._names = made.names()
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._frames:
-            raise UsageError(f"There is no table {name!r}.", "", f"There are: {', '.join(self._frames)}.")
-        return in_kind(self._frames[name], self._engine, self._kind)
+        if name not in self._names:
+            raise UsageError(f"There is no table {name!r}.", "", f"There are: {', '.join(self._names)}.")
+        return in_kind(self._made.frame(name), self._engine, self._kind)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._frames)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._names)
 
 
 def in_kind(frame: Any, engine: Engine, kind: str) -> Any:
@@ -99,7 +100,7 @@ class Result:
 
     @property
     def tables(self) -> TableView:
-        return TableView(self.made.frames(), self.engine, self.kind)
+        return TableView(self.made, self.engine, self.kind)
 
     def report(self) -> str:
         """The report as one HTML page."""
@@ -163,10 +164,10 @@ class Result:
         import polars as pl
 
         paths = {}
-        for name, frame in self.made.frames().items():
+        for name in self.made.names():
             progress(name)
             paths[name] = folder / f"{name}.parquet"
-            self.engine.write(frame, paths[name], sort_key(name))
+            self.engine.write(self.made.frame(name), paths[name], sort_key(name))
         grades = pl.scan_parquet(_files(paths["grades"]))
         paths["crosswalk"] = folder / "crosswalk.parquet"
         crosswalk(grades).collect().write_parquet(paths["crosswalk"], compression="zstd")

@@ -72,6 +72,7 @@ def _each(cases: SearchStrategy[Case], n: int, check: Callable[[Case], None]) ->
         derandomize=True,
         deadline=None,
         database=None,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     @given(cases)

@@ -32,7 +32,7 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
         "measures": made,
         "findings": measures.findings(made),
         "issues": measures.set_aside(made),
-        "counts": draws.counts(made, present, analytes, BOUNDS),
+        "counts": draws.counts(made, present, analytes, BOUNDS, ["a", "b"]),
     }
 
 

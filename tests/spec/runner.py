@@ -123,7 +123,7 @@ def _precision(text: str) -> str:
 
 
 def made(scenario: Scenario, engine_name: str, folder: Path) -> dict[str, pl.DataFrame]:
-    """Every table of a scenario, run on one engine."""
+    """The tables a scenario speaks of, run on one engine."""
     engine = open_engine(engine_name, spill=folder)
     try:
         raws = [_raw(engine, name, tables) for name, tables in scenario.sources.items()]
@@ -131,7 +131,8 @@ def made(scenario: Scenario, engine_name: str, folder: Path) -> dict[str, pl.Dat
             raws.append(_read(engine, scenario, folder))
         policy = Policy.of(scenario.policy)
         tables = pipeline.run(raws, engine, knowledge.load(), policy, knowledge.site_maps())
-        return {name: engine.collect(frame) for name, frame in tables.frames().items()}
+        frames = tables.frames()
+        return {name: engine.collect(frames[name]) for name in scenario.expect}
     finally:
         engine.close()
 
@@ -193,13 +194,14 @@ def _frame(contract: Table, rows: list[dict[str, Any]], ids: type[pl.DataType]) 
 
 
 def _read(engine: Engine, scenario: Scenario, folder: Path) -> Raw:
-    """Write the files of a scenario and read them; a .parquet is given as CSV, a .gz as plain text."""
+    """Write the files of a scenario and read them; a .parquet is given as CSV (its fractions are stored in 32 bits), a .gz as text."""
     root = folder / "given"
     for name, text in scenario.files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".parquet":
-            pl.read_csv(text.encode(), try_parse_dates=True).write_parquet(path)
+            rows = pl.read_csv(text.encode(), try_parse_dates=True)
+            rows.with_columns(pl.selectors.float().cast(pl.Float32)).write_parquet(path)
         elif path.suffix == ".gz":
             path.write_bytes(gzip.compress(_seen(text).encode()))
         else:

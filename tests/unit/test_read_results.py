@@ -235,7 +235,7 @@ def test_wide_table_with_persons(tmp_path: Path, engine: Engine) -> None:
     ]
     birth = DAY - 40 * 525_960
     persons = records(rows(raw, "raw_persons", engine), "patient_id", "sex", "birth", "birth_precision")
-    assert persons == [("1", "female", birth, "year"), ("2", "male", None, "none")]
+    assert persons == [("1", "female", birth, "year"), ("2", "male", DAY - 90 * 525_960, "year")]
     assert [(i["detail"], i["n"]) for i in raw.issues] == [("column note", 0)]
     assert raw.rows_in == {"raw_results": 5, "raw_persons": 2}
 

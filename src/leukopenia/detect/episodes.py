@@ -52,9 +52,9 @@ def _below(limited: nw.Expr, policy: Policy) -> nw.Expr:
         # Whatever the limit may be, the ceiling of the definition is above it.
         above = (col("analyte") == name) & (col("value") >= value) & ~col("comparator").is_in(["<", "<="])
         certain = when(above).then(lit(False)).otherwise(certain)
-    for key, value in policy.values.items():
-        if key.startswith("onset.without_limit.") and value:
-            here = (col("analyte") == key.removeprefix("onset.without_limit.")) & (col("value") < float(value))
+    for key, text in policy.values.items():
+        if key.startswith("onset.without_limit.") and text:
+            here = (col("analyte") == key.removeprefix("onset.without_limit.")) & (col("value") < float(text))
             certain = when(here & ~col("comparator").is_in([">", ">="])).then(lit(True)).otherwise(certain)
     return when(limited.is_null()).then(certain).otherwise(settled)
 

@@ -6,7 +6,7 @@ The criteria are rows (criteria.csv), folded into expressions: no join, and no t
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -17,6 +17,9 @@ from leukopenia.policy import Policy
 
 Frame = nw.LazyFrame[Any]
 
+HALF_STEP = 5e-7
+"""Half a millionth: values lie on the grid of millionths, so nothing lies between a limit and a half step beside it."""
+
 UPPER_BOUNDS = ("<", "<=")
 LOWER_BOUNDS = (">", ">=")
 
@@ -26,7 +29,13 @@ def column(standard: str) -> str:
     return standard.replace("-", "_").replace(".", "_")
 
 
-def grade(counts: Frame, knowledge: Knowledge, standards: Iterable[str], direction: str = "low") -> Frame:
+def grade(
+    counts: Frame,
+    knowledge: Knowledge,
+    standards: Iterable[str],
+    direction: str = "low",
+    present: Collection[str] | None = None,
+) -> Frame:
     """Grade counts under each standard.
 
     Parameters
@@ -40,15 +49,18 @@ def grade(counts: Frame, knowledge: Knowledge, standards: Iterable[str], directi
         ctcae-4.03, ctcae-5.0, ctcae-6.0, daids-2.1.
     direction : {'low', 'high'}
         Which terms.
+    present : collection of str, optional
+        The analytes that occur; criteria for others are not folded in.
 
     Returns
     -------
     Frame
         With grade_X, at_least_X and reason_X per standard.
     """
-    rows = {name: _rows(knowledge, name, direction) for name in standards}
+    rows = {name: _rows(knowledge, name, direction, present) for name in standards}
     graded = counts.with_columns(
         years=_years(),
+        edge=_edge(direction),
         measured=col("comparator") == "",
         # Censored on the side away from danger: '>100' when low counts are asked for.
         away=col("comparator").is_in(list(LOWER_BOUNDS if direction == "low" else UPPER_BOUNDS)),
@@ -62,11 +74,24 @@ def grade(counts: Frame, knowledge: Knowledge, standards: Iterable[str], directi
         **{f"grade_{column(name)}": _grade(column(name)) for name in rows},
         **{f"at_least_{column(name)}": _at_least(rows[name], column(name)) for name in rows},
     )
-    return graded.drop("years", "measured", "away", *(f"{p}_{column(name)}" for name in rows for p in ("reached", "term")))
+    made = ("years", "edge", "measured", "away")
+    return graded.drop(*made, *(f"{part}_{column(name)}" for name in rows for part in ("reached", "term")))
 
 
-def _rows(knowledge: Knowledge, standard: str, direction: str) -> Rows:
-    return [r for r in knowledge["criteria"] if r["standard"] == standard and r["direction"] == direction]
+def _rows(knowledge: Knowledge, standard: str, direction: str, present: Collection[str] | None) -> Rows:
+    return [
+        row
+        for row in knowledge["criteria"]
+        if row["standard"] == standard
+        and row["direction"] == direction
+        and (present is None or row["analyte"] in present)
+    ]
+
+
+def _edge(direction: str) -> nw.Expr:
+    """The value, moved by half a step of the grid of millionths where '<' or '>' says that it is not quite reached."""
+    strict, step = ("<", -HALF_STEP) if direction == "low" else (">", HALF_STEP)
+    return when(col("comparator") == strict).then(col("value") + step).otherwise(col("value"))
 
 
 def _grade(name: str) -> nw.Expr:
@@ -98,20 +123,32 @@ def _reason(rows: Rows, name: str) -> nw.Expr:
 
 
 def _reached(rows: Rows, direction: str) -> nw.Expr:
+    """The worst grade whose limit the value has passed; 0 where none."""
+    groups: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in _GROUP), []).append(row)
     reached = lit(0)
-    for row in sorted(rows, key=lambda row: int(row["grade"])):
-        reached = when(_applies(row) & _beyond(row, direction)).then(lit(int(row["grade"]))).otherwise(reached)
+    for group in groups.values():
+        reached = when(_applies(group[0])).then(_within(group, direction)).otherwise(reached)
+    return reached
+
+
+_GROUP = ("analyte", "age_unit", "age_from", "age_to")
+
+
+def _within(group: Rows, direction: str) -> nw.Expr:
+    reached = lit(0)
+    for row in sorted(group, key=lambda row: int(row["grade"])):
+        reached = when(_beyond(row, direction)).then(lit(int(row["grade"]))).otherwise(reached)
     return reached
 
 
 def _beyond(row: Mapping[str, str], direction: str) -> nw.Expr:
-    limit = col("protocol_limit") if row["bound"] != "value" else lit(float(row["limit"]))
-    strict, inclusive = (operator.lt, operator.le) if direction == "low" else (operator.gt, operator.ge)
-    value = col("value")
-    # '<0.5' is below 0.5 although its number is not.
-    bounded = col("comparator") == ("<" if direction == "low" else ">")
-    plain = inclusive(value, limit) if row["inclusive"] == "1" else strict(value, limit)
-    return (when(bounded).then(inclusive(value, limit)).otherwise(plain)).fill_null(False)
+    compare = operator.lt if direction == "low" else operator.gt
+    if row["bound"] != "value":
+        return compare(col("edge"), col("protocol_limit")).fill_null(False)
+    step = HALF_STEP if direction == "low" else -HALF_STEP
+    return compare(col("edge"), float(row["limit"]) + (step if row["inclusive"] == "1" else 0.0))
 
 
 def _applies(row: Mapping[str, str]) -> nw.Expr:
@@ -119,7 +156,7 @@ def _applies(row: Mapping[str, str]) -> nw.Expr:
     if not row["age_unit"]:
         return applies
     age = col("age_days") if row["age_unit"] == "day" else col("years")
-    return applies & ((age >= int(row["age_from"])) & (age <= int(row["age_to"]))).fill_null(False)
+    return applies & age.is_between(int(row["age_from"]), int(row["age_to"])).fill_null(False)
 
 
 def _years() -> nw.Expr:
@@ -137,22 +174,29 @@ def _term_reason(knowledge: Knowledge, rows: Rows, standard: str, direction: str
     for row in knowledge["terms_without_numbers"]:
         if row["standard"] == standard and row["direction"] == direction:
             reason = when(col("analyte") == row["analyte"]).then(lit(row["reason"])).otherwise(reason)
-    aged = _analytes(rows, lambda row: row["age_unit"])
-    covered = lit(False)
-    for row in rows:
-        covered = covered | _applies(row) if row["age_unit"] else covered
+    aged = [row for row in rows if row["age_unit"]]
+    if not aged:
+        return reason
     excluded = _analytes(rows, lambda row: row["excludes"] == "hiv") & col("has_hiv")
+    by_age = _analytes(aged, lambda row: True)
     return (
         when(reason != "")
         .then(reason)
         .when(excluded)
         .then(lit("term_excludes_hiv"))
-        .when(aged & col("age_days").is_null())
+        .when(by_age & col("age_days").is_null())
         .then(lit("age_unknown"))
-        .when(aged & ~covered)
+        .when(by_age & ~_covered(aged))
         .then(lit("no_criteria_for_age"))
         .otherwise(lit(""))
     )
+
+
+def _covered(aged: Rows) -> nw.Expr:
+    covered = lit(False)
+    for bands in {tuple(row[name] for name in _GROUP): row for row in aged}.values():
+        covered = covered | _applies(bands)
+    return covered
 
 
 def _worst(rows: Rows) -> nw.Expr:

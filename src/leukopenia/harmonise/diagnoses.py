@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import narwhals.stable.v2 as nw
-from narwhals.stable.v2 import col, lit
+from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts import CONDITIONS, Knowledge
 from leukopenia.harmonise.units import fold
@@ -83,10 +83,24 @@ def understand_procedures(vocabulary: Iterable[Mapping[str, Any]], knowledge: Kn
 
 def conditions(raw_conditions: Frame, meanings: Frame) -> Frame:
     """contracts.CONDITIONS: one row per person, condition and start; rows without a time are set aside."""
-    rows = raw_conditions.filter(~col("start").is_null()).join(meanings, on=list(SIGNAL))
+    return merged(raw_conditions.filter(~col("start").is_null()).join(meanings, on=list(SIGNAL)))
+
+
+def merged(conditions: Frame) -> Frame:
+    """Rows that say the same of one person and start are one: the latest end, the surest word, the first row."""
+    key = ("patient_id", "condition", "start")
+    # 'confirmed' stands before 'provisional' in the alphabet as well.
+    surest = when(col("certainty") != "").then(col("certainty")).min()
     return (
-        rows.group_by("patient_id", "condition", "start")
-        .agg(col("end").max(), col("certainty").max(), col("source").min(), col("row_id").min())
+        conditions.with_columns(first=col("source").min().over(*key))
+        .group_by(*key)
+        .agg(
+            end=col("end").max(),
+            certainty=surest,
+            source=col("first").min(),
+            row_id=when(col("source") == col("first")).then(col("row_id")).min(),
+        )
+        .with_columns(certainty=col("certainty").fill_null(""))
         .select(*CONDITIONS.names)
     )
 

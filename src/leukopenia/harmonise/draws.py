@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts import COUNTS, TIME_PRECISIONS
-from leukopenia.harmonise.measures import COMPARATOR_RANKS, MILLION, RANK
+from leukopenia.harmonise.measures import COMPARATOR_RANKS, MILLION, RANK, decimal
 
 Frame = nw.LazyFrame[Any]
 
@@ -40,9 +40,13 @@ PARTS = (
 )
 DIFFERENTIAL = tuple(name for name in (*LINES[1:6], *PARTS))
 FRACTIONS = {name: f"{name}_pct" for name in ("lymphocytes", "monocytes", "eosinophils", "basophils")}
+ORIGINS = {"segments_and_bands": "segmented", "granulocytes": "granulocytes"}
+"""Whose row stands for a derived count; for every other way it is the WBC."""
 
 
-def counts(measured: Frame, present: Collection[str], analytes: Frame, bounds: dict[str, float]) -> Frame:
+def counts(
+    measured: Frame, present: Collection[str], analytes: Frame, bounds: dict[str, float], sources: Sequence[str] = ()
+) -> Frame:
     """One row per person, time and analyte.
 
     Parameters
@@ -55,6 +59,8 @@ def counts(measured: Frame, present: Collection[str], analytes: Frame, bounds: d
         One column, `analyte`: the lines that can be made (`makeable`).
     bounds : dict
         Analyte to the WBC (10^9/L) below which WBC bounds it when no differential was possible.
+    sources : sequence of str
+        The sources that are merged; needed where there is more than one, so that row and source stay together.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def counts(measured: Frame, present: Collection[str], analytes: Frame, bounds: d
         contracts.COUNTS.
     """
     components = [name for name in (*LINES, *PARTS) if name in present]
-    drawn = draws(measured, components)
+    drawn = draws(measured, components, sources)
     made = _derive(components, bounds)
     if not made:
         return _none(measured)
@@ -94,15 +100,15 @@ def _none(measured: Frame) -> Frame:
     )
 
 
-def draws(measured: Frame, components: list[str]) -> Frame:
+def draws(measured: Frame, components: list[str], sources: Sequence[str] = ()) -> Frame:
     """One row per person and time; per component the best, then lowest, result packed with its rank."""
     usable = measured.filter(col("reason") == "").with_columns(packed=col("rank") * RANK + col("micro"))
     aggregates: list[nw.Expr] = []
     for name in components:
         aggregates += _aggregates(name)
-    return usable.with_columns(vague=_vagueness()).group_by(*DRAW).agg(
-        col("vague").max(), col("source").min(), *aggregates
-    )
+        if name in LINES or name in ORIGINS.values():
+            aggregates += _first_row(name, sources)
+    return usable.with_columns(vague=_vagueness()).group_by(*DRAW).agg(col("vague").max(), *aggregates)
 
 
 def _vagueness() -> nw.Expr:
@@ -127,9 +133,18 @@ def _aggregates(name: str) -> list[nw.Expr]:
         when(measured).then(col("micro")).min().alias(f"{name}_least"),
         when(measured).then(col("micro")).max().alias(f"{name}_most"),
         when(here & col("unit_repaired")).then(1).otherwise(0).max().alias(f"{name}_repaired"),
-        nw.coalesce(
-            when(here & (col("rank") == 0)).then(col("row_id")).min(), when(here).then(col("row_id")).min()
-        ).alias(f"{name}_row"),
+    ]
+
+
+def _first_row(name: str, sources: Sequence[str]) -> list[nw.Expr]:
+    """Source and row that a component stands in: measured by the laboratory before all others, then by source and row."""
+    here = col("component") == name
+    places = [here & (col("rank") == 0), here]
+    if len(sources) > 1:
+        places = [place & (col("source") == source) for place in places for source in sorted(sources)]
+    return [
+        nw.coalesce(*(when(place).then(col(column)).min() for place in places)).alias(f"{name}_{suffix}")
+        for column, suffix in (("source", "source"), ("row_id", "row"))
     ]
 
 
@@ -211,10 +226,14 @@ def _neutrophil_percents(components: list[str]) -> list[nw.Expr]:
 
 def _of_wbc(percent: nw.Expr) -> nw.Expr:
     """WBC x percent; a sum of parts over 100.5 % is not a fraction of anything."""
-    fraction = percent.cast(nw.Float64) * 1e-8
-    value = (_value("wbc").cast(nw.Float64) * fraction + 0.5).floor().cast(nw.Int64)
+    value = _part(_value("wbc"), percent)
     usable = (percent <= 1_005 * MILLION // 10) & (percent >= 0)
     return when(usable).then(_packed(value, _comparator_rank("wbc"), "fraction_of_wbc"))
+
+
+def _part(count: nw.Expr, percent: nw.Expr) -> nw.Expr:
+    """Millionths x millionths of a percent, halves upwards; in whole numbers, so that no engine rounds otherwise."""
+    return (count * percent + 50 * MILLION) // (100 * MILLION)
 
 
 def _has(line: str, components: list[str]) -> bool:
@@ -230,8 +249,7 @@ def _remainder(components: list[str]) -> nw.Expr:
 def _line_value(line: str, components: list[str]) -> nw.Expr:
     ways = [_measured(line)] if line in components else []
     if FRACTIONS[line] in components:
-        fraction = _measured(FRACTIONS[line]).cast(nw.Float64) * 1e-8
-        ways.append((_measured("wbc").cast(nw.Float64) * fraction + 0.5).floor().cast(nw.Int64))
+        ways.append(_part(_measured("wbc"), _measured(FRACTIONS[line])))
     return nw.coalesce(*ways) if len(ways) > 1 else ways[0]
 
 
@@ -251,12 +269,15 @@ def _long(frame: Frame, analytes: Frame, names: list[str], components: list[str]
     crossed = frame.join(analytes, how="cross")
     own = [name for name in names if name in components]
     none = lit(None).cast(nw.Int64)
+    origins = {way: name for way, name in ORIGINS.items() if name in components}
+    columns = [f"{name}_{suffix}" for name in origins.values() for suffix in ("row", "source")]
+    wbc = [col(f"wbc_{suffix}") if "wbc" in components else lit(None) for suffix in ("row", "source")]
     picked = crossed.select(
         "patient_id",
         "analyte",
         "minute",
         "vague",
-        "source",
+        *columns,
         made=_pick(names, "made", none),
         own_low=_pick(own, "low", none),
         own_high=_pick(own, "high", none),
@@ -264,10 +285,12 @@ def _long(frame: Frame, analytes: Frame, names: list[str], components: list[str]
         least=_pick(own, "least", none),
         most=_pick(own, "most", none),
         own_repaired=_pick(own, "repaired", lit(0)),
-        own_row=_pick(own, "row", col("wbc_row") if "wbc" in components else col(f"{own[0]}_row") if own else lit("")),
-        wbc_row=col("wbc_row") if "wbc" in components else lit(None),
+        own_row=_pick(own, "row", lit(None)),
+        own_source=_pick(own, "source", lit(None)),
+        wbc_row=wbc[0],
+        wbc_source=wbc[1],
     ).filter(~col("made").is_null())
-    return _unpacked(picked)
+    return _unpacked(picked, origins)
 
 
 def _pick(names: list[str], suffix: str, otherwise: nw.Expr) -> nw.Expr:
@@ -277,7 +300,7 @@ def _pick(names: list[str], suffix: str, otherwise: nw.Expr) -> nw.Expr:
     return picked
 
 
-def _unpacked(picked: Frame) -> Frame:
+def _unpacked(picked: Frame, origins: dict[str, str]) -> Frame:
     made = col("made")
     reported = made < _STEP
     comparator = _worded((made // RANK) % 5, tuple(COMPARATOR_RANKS))
@@ -286,17 +309,24 @@ def _unpacked(picked: Frame) -> Frame:
         "analyte",
         "minute",
         _worded(col("vague"), TIME_PRECISIONS).alias("time_precision"),
-        _decimal(made % RANK).alias("value"),
+        decimal(made % RANK).alias("value"),
         comparator.alias("comparator"),
-        _decimal(when(reported).then(col("own_low"))).alias("low"),
-        _decimal(when(reported).then(col("own_high"))).alias("high"),
+        decimal(when(reported).then(col("own_low"))).alias("low"),
+        decimal(when(reported).then(col("own_high"))).alias("high"),
         _worded(made // _STEP, DERIVATIONS).alias("derivation"),
         when(reported).then(col("own_copies")).otherwise(lit(1)).cast(nw.Int64).alias("copies"),
         (reported & (col("least") != col("most")).fill_null(False)).alias("conflict"),
         (reported & (col("own_repaired") == 1)).alias("unit_repaired"),
-        "source",
-        when(reported).then(col("own_row")).otherwise(nw.coalesce("wbc_row", "own_row")).alias("row_id"),
+        _place("source", origins).alias("source"),
+        _place("row", origins).alias("row_id"),
     ).select(*COUNTS.names)
+
+
+def _place(suffix: str, origins: dict[str, str]) -> nw.Expr:
+    place = col(f"wbc_{suffix}")
+    for way, name in {"reported": "own", **origins}.items():
+        place = when(col("made") // _STEP == DERIVATIONS.index(way)).then(col(f"{name}_{suffix}")).otherwise(place)
+    return place
 
 
 def _worded(index: nw.Expr, words: tuple[str, ...]) -> nw.Expr:
@@ -304,9 +334,3 @@ def _worded(index: nw.Expr, words: tuple[str, ...]) -> nw.Expr:
     for position, word in enumerate(words[1:], start=1):
         worded = when(index == position).then(lit(word)).otherwise(worded)
     return worded
-
-
-def _decimal(micro: nw.Expr) -> nw.Expr:
-    """Millionths -> the nearest double of the decimal: 450,000 is the very number that 0.45 is."""
-    # Polars would turn a division by a literal into a product; a column it divides as IEEE asks.
-    return micro.cast(nw.Float64) / (lit(float(MILLION)) + micro.cast(nw.Float64) * 0.0)

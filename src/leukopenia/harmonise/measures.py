@@ -39,7 +39,7 @@ def wordings_to_read(raw_results: Frame, meanings: Frame) -> Frame:
     """The distinct texts of results of interest that are not numbers."""
     wanted = meanings.filter(col("reason") == "").select(*SIGNAL)
     return (
-        raw_results.filter(col("value").is_null(), ~col("text").is_null())
+        raw_results.filter(~col("text").is_null())
         .join(wanted, on=list(SIGNAL), how="semi")
         .select("text")
         .unique()
@@ -68,9 +68,11 @@ def measures(raw_results: Frame, meanings: Frame, wordings: Frame, repair_units:
         comparator, text, unit_repaired, range_dropped, reason.
     """
     joined = raw_results.join(meanings, on=list(SIGNAL)).join(wordings, on="text", how="left")
-    number = nw.coalesce("value", "worded_value")
+    # NaN is what some tools write for none: the words beside it speak then.
+    finite = when(col("value").is_finite()).then(col("value"))
     read = joined.with_columns(
-        number=when(number.is_finite()).then(number),
+        number=nw.coalesce(finite, col("worded_value")),
+        by_words=finite.is_null() & ~col("outcome").is_null(),
         comparator=when(col("comparator") != "").then(col("comparator")).otherwise(col("worded_comparator")).fill_null(""),
         outcome=col("outcome").fill_null(""),
     )
@@ -128,20 +130,19 @@ def _judged(frame: Frame) -> Frame:
     for comparator, value in COMPARATOR_RANKS.items():
         rank = when(col("comparator") == comparator).then(lit(value)).otherwise(rank)
     limit = (col("plausible_to") * float(MILLION)).cast(nw.Int64)
-    worded = col("value").is_null() & (col("outcome") != "")
-    no_number = col("micro").is_null()
+    no_number = col("number").is_null()
     reason = (
         when(col("minute").is_null())
         .then(lit("no_time"))
-        .when(worded & (col("outcome") == "not_resulted"))
+        .when(col("by_words") & (col("outcome") == "not_resulted"))
         .then(lit("not_resulted"))
-        .when(worded & (col("outcome") == "word"))
+        .when(col("by_words") & (col("outcome") == "word"))
         .then(lit("word_result"))
         .when(no_number & ~col("text").is_null())
         .then(lit("unreadable_result"))
         .when(no_number)
         .then(when(col("value").is_null()).then(lit("no_value")).otherwise(lit("implausible_value")))
-        .when((col("micro") < 0) | (col("micro") > limit))
+        .when(col("micro").is_null() | (col("micro") < 0) | (col("micro") > limit))
         .then(lit("implausible_value"))
         .otherwise(lit(""))
     )
@@ -203,8 +204,14 @@ def findings(measured: Frame) -> Frame:
         col("component").alias("finding"),
         "minute",
         "time_precision",
-        when(col("reason") == "").then(col("micro").cast(nw.Float64) * 1e-6).alias("value"),
+        decimal(when(col("reason") == "").then(col("micro"))).alias("value"),
         when(col("reason") == "word_result").then(col("text")).alias("text"),
         "source",
         "row_id",
     )
+
+
+def decimal(micro: nw.Expr) -> nw.Expr:
+    """Millionths -> the nearest double of the decimal: 450,000 is the very number that 0.45 is."""
+    # Polars would turn a division by a literal into a product; a column it divides as IEEE asks.
+    return micro.cast(nw.Float64) / (lit(float(MILLION)) + micro.cast(nw.Float64) * 0.0)

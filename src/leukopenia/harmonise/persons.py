@@ -7,7 +7,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts import OBSERVATION_PERIODS, PATIENTS
+from leukopenia.contracts import OBSERVATION_PERIODS, PATIENTS, TIME_PRECISIONS
 
 Frame = nw.LazyFrame[Any]
 
@@ -36,8 +36,8 @@ def patients(raw_persons: Frame, conditions: Frame) -> Frame:
         .group_by("patient_id")
         .agg(
             sex=when(col("sex") != "unknown").then(col("sex")).min(),
-            birth=col("birth").min(),
-            birth_precision=when(~col("birth").is_null()).then(col("birth_precision")).min(),
+            birth=nw.coalesce(*(when(place).then(col("birth")).min() for place in _births())),
+            birth_precision=nw.coalesce(*(when(place).then(col("birth_precision")).min() for place in _births())),
             death=col("death").max(),
         )
         .with_columns(sex=col("sex").fill_null("unknown"), birth_precision=col("birth_precision").fill_null("none"))
@@ -51,6 +51,12 @@ def patients(raw_persons: Frame, conditions: Frame) -> Frame:
         .with_columns(duffy_null=(col("duffy") == 1).fill_null(False))
         .select(*PATIENTS.names)
     )
+
+
+def _births() -> list[nw.Expr]:
+    """Where a birth is known, from the most precise on: a year must not pass for the hour that another row gives."""
+    known = ~col("birth").is_null()
+    return [known & (col("birth_precision") == precision) for precision in TIME_PRECISIONS]
 
 
 def _unknown(rows: Frame) -> Frame:

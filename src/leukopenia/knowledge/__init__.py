@@ -182,15 +182,15 @@ def _check_ages(rows: Rows) -> None:
 def check_choice(choice: Rows, intervals: Rows) -> None:
     """Refuse a choice of reference intervals that overlaps, leaves a hole, or names an interval that is not there."""
     known = {row["interval_id"] for row in intervals}
-    groups: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+    ages: dict[tuple[str, ...], list[tuple[int, int]]] = {}
     for row in choice:
         if row["interval_id"] and row["interval_id"] not in known:
             raise KnowledgeError(f"interval_choice: there is no interval {row['interval_id']!r}.")
         for sex in ("male", "female") if row["sex"] == "any" else (row["sex"],):
-            groups.setdefault((row["context"], row["analyte"], sex), []).append(
+            ages.setdefault((row["context"], row["analyte"], sex), []).append(
                 (int(row["age_from_hours"]), int(row["age_to_hours"]))
             )
-    for key, spans in groups.items():
+    for key, spans in ages.items():
         _check_spans(" ".join(key), sorted(spans), whole=key[0] == "general")
 
 

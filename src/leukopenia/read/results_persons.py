@@ -64,8 +64,12 @@ def _with_birth(frame: Frame, plan: Plan, engine: Engine) -> Frame:
     if "age" not in plan.roles:
         return frame.with_columns(birth_at=missing("Int64"), birth_at_precision=nw.lit("none"))
     unit = _age_unit(plan)
-    frame = engine.numbers(frame, {"age_number": plan.roles["age"]})
-    age = nw.when(nw.col("age_number").is_finite()).then((nw.col("age_number") * _MINUTES[unit]).floor())
+    said = nw.col(plan.roles["age"]).cast(nw.String).str.strip_chars()
+    # Ages are masked as '> 89': the next whole one stands for them, as it still tells an adult.
+    frame = frame.with_columns(age_said=said.str.replace_all(r"^>\s*", ""), masked=said.str.starts_with(">"))
+    frame = engine.numbers(frame, {"age_number": "age_said"})
+    years = nw.when(nw.col("masked")).then(nw.col("age_number") + 1.0).otherwise(nw.col("age_number"))
+    age = nw.when(nw.col("age_number").is_finite()).then((years * _MINUTES[unit]).floor())
     return frame.with_columns(
         birth_at=nw.col("minute") - age.cast(nw.Int64), birth_at_precision=nw.lit(_AGE_PRECISION[unit])
     )

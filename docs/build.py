@@ -1,0 +1,236 @@
+"""The manual: reference pages made from the contracts, the knowledge tables, the scenarios and the help; then the site.
+
+    python docs/build.py                writes docs/reference/generated/ and builds site/
+    python docs/build.py --pages-only   writes docs/reference/generated/ alone
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import importlib
+import inspect
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from leukopenia import contracts, errors, knowledge
+
+ROOT = Path(__file__).resolve().parents[1]
+GENERATED = ROOT / "docs" / "reference" / "generated"
+SHEETS = ROOT / "src" / "leukopenia" / "knowledge" / "datasheets"
+ROOMS = ("read", "harmonise", "reference", "detect")
+COPIED = {name: f"{name.removesuffix('.md').lower()}.md" for name in ("GLOSSARY.md", "CHANGELOG.md", "DEVELOPERS.md")}
+"""Pages of the root that the site shows as well."""
+
+PUBLIC = (
+    ("leukopenia.api", "run"),
+    ("leukopenia.api", "grade"),
+    ("leukopenia.api", "inspect"),
+    ("leukopenia.policy", "Policy"),
+    ("leukopenia.result", "Result"),
+    ("leukopenia.errors", "LeukopeniaError"),
+)
+_WRITTEN_IN_WORDS = ("title", "reason", "expect")
+
+
+def generate(target: Path = GENERATED) -> list[Path]:
+    """Write every generated page below `target`, which is emptied first, and say which."""
+    shutil.rmtree(target, ignore_errors=True)
+    written = []
+    for name, text in pages():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.rstrip() + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Every generated page: its place below the folder, and its text."""
+    yield "tables.md", tables_page()
+    yield "reasons.md", reasons_page()
+    yield "policy.md", policy_page()
+    yield "cli.md", cli_page()
+    yield "python.md", python_page()
+    yield from knowledge_pages()
+    yield from scenario_pages()
+    for name, target in COPIED.items():
+        yield target, relinked((ROOT / name).read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "decisions").glob("*.md")):
+        yield f"decisions/{path.name}", relinked(path.read_text(encoding="utf-8"), "decisions/")
+
+
+def escaped(cell: object) -> str:
+    """A cell that neither Markdown nor HTML takes for its own."""
+    text = html.escape(str(cell), quote=False).replace("|", "&#124;").replace("\n", " ")
+    return re.sub(r"([\\`*_\[\]])", r"\\\1", text)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    names = list(columns)
+    lines = [names, ["---"] * len(names), *([escaped(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def tables_page() -> str:
+    """What one row of each table is, what identifies it, and its columns."""
+    parts = ["# Tables\n", (contracts.__doc__ or "").split("\n", 2)[2].strip() + "\n"]
+    for contract in contracts.TABLES.values():
+        key = ", ".join(f"`{name}`" for name in contract.key) or "none"
+        rows = [(c.name, c.type, "yes" if c.nullable else "", c.unit, c.meaning) for c in contract.columns]
+        parts += [f"## `{contract.name}`\n", f"One row: {contract.grain}. Key: {key}.\n"]
+        parts.append(table(("column", "type", "may be null", "unit", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def reasons_page() -> str:
+    """Why rows are set aside or marked, and what the program says when it ends."""
+    codes = table(("reason", "meaning"), errors.REASONS.items())
+    exits = table(("code", "meaning"), ((code, str(text)) for code, text in errors.EXIT_CODES.items()))
+    return f"# Reason codes and exit codes\n\n## Reason codes\n\n{codes}\n## Exit codes\n\n{exits}"
+
+
+def policy_page() -> str:
+    """Every choice with its default and why."""
+    rows = knowledge.load()["policy"]
+    cells = [(row["name"], row["value"], row["allowed"].replace(";", ", "), row["reason"], row["source_id"]) for row in rows]
+    return "# Policy\n\n" + table(("name", "default", "allowed", "reason", "source"), cells)
+
+
+def cli_page() -> str:
+    """The help of every command, as it is printed."""
+    import typer
+
+    from leukopenia.cli import app
+
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    parts = ["# Command line\n", _help()]
+    for name in commands:
+        parts += [f"## `leukopenia {name}`\n", _help(name)]
+    return "\n".join(parts)
+
+
+def _help(*command: str) -> str:
+    plain = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    called = [sys.executable, "-m", "leukopenia", *command, "--help"]
+    done = subprocess.run(called, capture_output=True, encoding="utf-8", check=True, env={**os.environ, **plain})
+    lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
+def python_page() -> str:
+    """The functions and classes a user calls, with their own words."""
+    parts = ["# Python\n"]
+    for module, name in PUBLIC:
+        thing = getattr(importlib.import_module(module), name)
+        parts += [f"## `{module}.{name}`\n", f"```text\n{name}{inspect.signature(thing)}\n\n{inspect.getdoc(thing)}\n```\n"]
+    return "\n".join(parts)
+
+
+def knowledge_pages() -> Iterator[tuple[str, str]]:
+    """One page for each knowledge table and site map, their list, and the bibliography."""
+    shown = {**knowledge.load(), **{f"site_maps/{name}": rows for name, rows in knowledge.site_maps().items()}}
+    listed = [(f"[`{name}`]({name.replace('/', '-')}.md)", len(rows)) for name, rows in sorted(shown.items())]
+    lines = "\n".join(f"| {link} | {n} |" for link, n in listed)
+    index = f"# Knowledge tables\n\nVersion {knowledge.version()}.\n\n| table | rows |\n| --- | --- |\n{lines}\n"
+    yield "knowledge/index.md", index + "\nSources: [references](references.md).\n"
+    yield "knowledge/references.md", references_page()
+    for name, rows in shown.items():
+        yield f"knowledge/{name.replace('/', '-')}.md", knowledge_page(name, rows)
+
+
+def knowledge_page(name: str, rows: contracts.Rows) -> str:
+    """The datasheet of one table, then its rows."""
+    sheet = SHEETS / f"{name.partition('/')[0]}.md"
+    text = sheet.read_text(encoding="utf-8").split("\n", 1)[1] if sheet.is_file() else ""
+    columns = list(rows[0]) if rows else []
+    cells = [[row[column] for column in columns] for row in rows]
+    return f"# `{name}`\n\n{text}\n## Rows\n\n{table(columns, cells)}"
+
+
+def references_page() -> str:
+    """Every source by its id."""
+    found = [(source, knowledge.citation(source)) for source in sorted(knowledge.references())]
+    return "# References\n\n" + table(("source", "citation"), found)
+
+
+def scenario_pages() -> Iterator[tuple[str, str]]:
+    """The scenarios of spec/, a page for each room: the tests, printed as the manual."""
+    yield "scenarios/index.md", "# Scenarios\n\n" + "".join(f"- [{room}]({room}.md)\n" for room in ROOMS)
+    for room in ROOMS:
+        found = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "spec" / room).glob("*.yaml"))]
+        yield f"scenarios/{room}.md", "\n".join([f"# Scenarios: {room}\n", *map(scenario, found)])
+
+
+def scenario(found: Mapping[str, Any]) -> str:
+    """One scenario: what it is about, what is given, what is expected."""
+    given = {name: value for name, value in found.items() if name not in _WRITTEN_IN_WORDS}
+    blocks = [*_blocks(given, "Given"), *_blocks(found.get("expect", {}), "Expected")]
+    return "\n".join([f"## {escaped(found['title'])}\n", f"{escaped(found['reason'].strip())}\n", *blocks])
+
+
+def _blocks(tree: Mapping[str, Any], heading: str) -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and any(isinstance(part, str) and "\n" in part for part in value.values()):
+            yield from _blocks(value, f"{heading}, {name}")
+        elif isinstance(value, Mapping) and any(isinstance(part, Mapping) for part in value.values()):
+            yield from _blocks(value, f"{heading}, {name}")
+        else:
+            yield f"{heading}: `{name}`\n\n{_block(value)}"
+
+
+def _block(value: Any) -> str:
+    if not isinstance(value, str):
+        return f"```yaml\n{yaml.safe_dump(value, allow_unicode=True, sort_keys=False).rstrip()}\n```\n"
+    rows = list(csv.reader(io.StringIO(value.strip()), skipinitialspace=True))
+    if len(rows) > 1 and len(rows[0]) > 1 and {len(row) for row in rows} == {len(rows[0])}:
+        return table((cell.strip() for cell in rows[0]), ([cell.strip() for cell in row] for row in rows[1:]))
+    return f"```text\n{value.rstrip()}\n```\n"
+
+
+def relinked(text: str, folder: str = "") -> str:
+    """A page of the project as a page of the site: links to what the site does not show become plain words."""
+
+    def new(match: re.Match[str]) -> str:
+        words, link = match[1], match[2]
+        if "://" in link or link.startswith("#"):
+            return match[0]
+        path, _, anchor = link.partition("#")
+        shown = _shown(os.path.normpath(folder + path).replace(os.sep, "/"), folder)
+        return f"[{words}]({shown}{'#' + anchor if anchor else ''})" if shown else words
+
+    return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", new, text)
+
+
+def _shown(path: str, folder: str) -> str:
+    up = "../" * folder.count("/")
+    if path in COPIED:
+        return up + COPIED[path]
+    if path.startswith("decisions/") and path.endswith(".md"):
+        return up + path
+    return f"{up}../../{path.removeprefix('docs/')}" if path.startswith("docs/") and path.endswith(".md") else ""
+
+
+def build() -> int:
+    """The static site, by Zensical where it is installed, else by Material for MkDocs."""
+    name = next((name for name in ("zensical", "mkdocs") if find_spec(name)), "")
+    if not name:
+        sys.exit("The site needs Zensical or Material for MkDocs: pip install --group docs")
+    strict = ["--strict"] if name == "mkdocs" else []
+    return subprocess.run([sys.executable, "-m", name, "build", *strict], cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    print(f"{len(generate())} pages in {GENERATED.relative_to(ROOT)}")
+    sys.exit(0 if "--pages-only" in sys.argv else build())
