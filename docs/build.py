@@ -1,4 +1,4 @@
-"""The manual: reference pages made from the contracts, the knowledge tables, the scenarios and the help; then the site.
+"""The manual: reference pages from contracts, knowledge tables, scenarios and help; then the site.
 
     python docs/build.py                writes docs/reference/generated/ and builds site/
     python docs/build.py --pages-only   writes docs/reference/generated/ alone
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "docs" / "reference" / "generated"
 SHEETS = ROOT / "src" / "leukopenia" / "knowledge" / "datasheets"
 ROOMS = ("read", "harmonise", "reference", "detect")
-COPIED = {name: f"{name.removesuffix('.md').lower()}.md" for name in ("GLOSSARY.md", "CHANGELOG.md", "DEVELOPERS.md")}
+COPIED = {"GLOSSARY.md": "glossary.md", "CHANGELOG.md": "changelog.md", "DEVELOPERS.md": "developers.md"}
 """Pages of the root that the site shows as well."""
 
 PUBLIC = (
@@ -103,8 +103,8 @@ def reasons_page() -> str:
 
 def policy_page() -> str:
     """Every choice with its default and why."""
-    rows = knowledge.load()["policy"]
-    cells = [(row["name"], row["value"], row["allowed"].replace(";", ", "), row["reason"], row["source_id"]) for row in rows]
+    columns = ("name", "value", "allowed", "reason", "source_id")
+    cells = [[row[column].replace(";", ", ") for column in columns] for row in knowledge.load()["policy"]]
     return "# Policy\n\n" + table(("name", "default", "allowed", "reason", "source"), cells)
 
 
@@ -122,9 +122,9 @@ def cli_page() -> str:
 
 
 def _help(*command: str) -> str:
-    plain = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    plain = os.environ | {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     called = [sys.executable, "-m", "leukopenia", *command, "--help"]
-    done = subprocess.run(called, capture_output=True, encoding="utf-8", check=True, env={**os.environ, **plain})
+    done = subprocess.run(called, capture_output=True, encoding="utf-8", check=True, env=plain)
     lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
     return "```text\n" + "\n".join(lines) + "\n```\n"
 
@@ -134,25 +134,26 @@ def python_page() -> str:
     parts = ["# Python\n"]
     for module, name in PUBLIC:
         thing = getattr(importlib.import_module(module), name)
-        parts += [f"## `{module}.{name}`\n", f"```text\n{name}{inspect.signature(thing)}\n\n{inspect.getdoc(thing)}\n```\n"]
+        words = f"{name}{inspect.signature(thing)}\n\n{inspect.getdoc(thing)}"
+        parts += [f"## `{module}.{name}`\n", f"```text\n{words}\n```\n"]
     return "\n".join(parts)
 
 
 def knowledge_pages() -> Iterator[tuple[str, str]]:
     """One page for each knowledge table and site map, their list, and the bibliography."""
-    shown = {**knowledge.load(), **{f"site_maps/{name}": rows for name, rows in knowledge.site_maps().items()}}
-    listed = [(f"[`{name}`]({name.replace('/', '-')}.md)", len(rows)) for name, rows in sorted(shown.items())]
-    lines = "\n".join(f"| {link} | {n} |" for link, n in listed)
-    index = f"# Knowledge tables\n\nVersion {knowledge.version()}.\n\n| table | rows |\n| --- | --- |\n{lines}\n"
-    yield "knowledge/index.md", index + "\nSources: [references](references.md).\n"
+    maps = {f"site_maps-{name}": rows for name, rows in knowledge.site_maps().items()}
+    shown = {**knowledge.load(), **maps}
+    lines = [f"| [`{name}`]({name}.md) | {len(rows)} |" for name, rows in sorted(shown.items())]
+    head = ["# Knowledge tables\n", f"Version {knowledge.version()}.\n", "| table | rows |", "| --- | --- |"]
+    yield "knowledge/index.md", "\n".join([*head, *lines, "\nSources: [references](references.md)."])
     yield "knowledge/references.md", references_page()
     for name, rows in shown.items():
-        yield f"knowledge/{name.replace('/', '-')}.md", knowledge_page(name, rows)
+        yield f"knowledge/{name}.md", knowledge_page(name, rows)
 
 
 def knowledge_page(name: str, rows: contracts.Rows) -> str:
     """The datasheet of one table, then its rows."""
-    sheet = SHEETS / f"{name.partition('/')[0]}.md"
+    sheet = SHEETS / f"{name.partition('-')[0]}.md"
     text = sheet.read_text(encoding="utf-8").split("\n", 1)[1] if sheet.is_file() else ""
     columns = list(rows[0]) if rows else []
     cells = [[row[column] for column in columns] for row in rows]
@@ -169,8 +170,9 @@ def scenario_pages() -> Iterator[tuple[str, str]]:
     """The scenarios of spec/, a page for each room: the tests, printed as the manual."""
     yield "scenarios/index.md", "# Scenarios\n\n" + "".join(f"- [{room}]({room}.md)\n" for room in ROOMS)
     for room in ROOMS:
-        found = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "spec" / room).glob("*.yaml"))]
-        yield f"scenarios/{room}.md", "\n".join([f"# Scenarios: {room}\n", *map(scenario, found)])
+        texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "spec" / room).glob("*.yaml"))]
+        told = [scenario(yaml.safe_load(text)) for text in texts]
+        yield f"scenarios/{room}.md", "\n".join([f"# Scenarios: {room}\n", *told])
 
 
 def scenario(found: Mapping[str, Any]) -> str:
@@ -182,12 +184,14 @@ def scenario(found: Mapping[str, Any]) -> str:
 
 def _blocks(tree: Mapping[str, Any], heading: str) -> Iterator[str]:
     for name, value in tree.items():
-        if isinstance(value, Mapping) and any(isinstance(part, str) and "\n" in part for part in value.values()):
-            yield from _blocks(value, f"{heading}, {name}")
-        elif isinstance(value, Mapping) and any(isinstance(part, Mapping) for part in value.values()):
+        if isinstance(value, Mapping) and any(map(_is_table, value.values())):
             yield from _blocks(value, f"{heading}, {name}")
         else:
             yield f"{heading}: `{name}`\n\n{_block(value)}"
+
+
+def _is_table(part: Any) -> bool:
+    return isinstance(part, Mapping) or (isinstance(part, str) and "\n" in part)
 
 
 def _block(value: Any) -> str:
@@ -200,7 +204,7 @@ def _block(value: Any) -> str:
 
 
 def relinked(text: str, folder: str = "") -> str:
-    """A page of the project as a page of the site: links to what the site does not show become plain words."""
+    """A page of the project as a page of the site: a link to what the site does not show becomes words."""
 
     def new(match: re.Match[str]) -> str:
         words, link = match[1], match[2]
@@ -219,7 +223,8 @@ def _shown(path: str, folder: str) -> str:
         return up + COPIED[path]
     if path.startswith("decisions/") and path.endswith(".md"):
         return up + path
-    return f"{up}../../{path.removeprefix('docs/')}" if path.startswith("docs/") and path.endswith(".md") else ""
+    in_docs = path.startswith("docs/") and path.endswith(".md")
+    return f"{up}../../{path.removeprefix('docs/')}" if in_docs else ""
 
 
 def build() -> int:

@@ -18,7 +18,8 @@ _MARGIN = 14
 
 def cut(page: str, person: str) -> str:
     """The timeline of one person of a report as an SVG file with its own colours and background."""
-    figure = re.search(rf'<svg viewBox="0 0 (\d+) (\d+)"[^>]*>(<title[^>]*>Timeline of {person},.*?)</svg>', page, re.S)
+    beginning = rf'<svg viewBox="0 0 (\d+) (\d+)"[^>]*>(<title[^>]*>Timeline of {person},'
+    figure = re.search(beginning + ".*?)</svg>", page, re.S)
     if figure is None:
         raise SystemExit(f"There is no timeline of {person} in this report.")
     width, height, drawn = int(figure[1]), int(figure[2]), figure[3]
@@ -36,11 +37,12 @@ def style(page: str, drawn: str) -> str:
     """The colours, light and dark, and the rules of those classes that the picture uses."""
     sheet = re.search(r"<style>(.*?)</style>", page, re.S)
     text = sheet[1] if sheet else ""
-    classes = {name for found in re.findall(r'class="([^"]+)"', drawn) for name in found.split()} | {"hatch-line"}
+    classes = {"hatch-line", *" ".join(re.findall(r'class="([^"]+)"', drawn)).split()}
     colours = re.findall(r":root \{[^}]*--[^}]*\}|@media screen[^{]*\{\s*:root \{[^}]*\}\s*\}", text)[:2]
     plain = re.sub(r"/\*.*?\*/", "", text.split("@media (max-width")[0], flags=re.S)
     rules = [(selector.strip(), body) for selector, body in re.findall(r"([^{}]+)\{([^{}]*)\}", plain)]
-    return "\n".join([*colours, *(f"{selector} {{{body}}}" for selector, body in rules if _used(selector, classes))])
+    used = [f"{selector} {{{body}}}" for selector, body in rules if _used(selector, classes)]
+    return "\n".join([*colours, *used])
 
 
 def _used(selector: str, classes: set[str]) -> bool:

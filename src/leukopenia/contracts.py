@@ -377,6 +377,21 @@ INFECTION_RISK = Table(
     ),
 )
 
+RISK_SCORES = Table(
+    "risk_scores",
+    "person with febrile neutropenia x score",
+    ("patient_id", "score"),
+    (
+        _PATIENT,
+        _text("score", "mascc (21 or more, some say more than 21: low risk) or cisne (3 or more: high risk)"),
+        _whole("minute", "first febrile neutropenia", unit="min"),
+        _whole("minimum", "points that the records already give"),
+        _whole("maximum", "points that the unknown items could still give"),
+        _whole("items_known", "how many items the records settle"),
+        _text("source_id", "source of the score"),
+    ),
+)
+
 TABLES = {
     table.name: table
     for table in (
@@ -392,6 +407,7 @@ TABLES = {
         EPISODES,
         RISKS,
         INFECTION_RISK,
+        RISK_SCORES,
         ISSUES,
     )
 }

@@ -16,6 +16,7 @@ from leukopenia.contracts import Knowledge, Rows, Table
 from leukopenia.detect import episodes as episodes_room
 from leukopenia.detect import grades as grades_room
 from leukopenia.detect import risks as risks_room
+from leukopenia.detect import scores
 from leukopenia.engine import Engine, Frame
 from leukopenia.harmonise import diagnoses, draws, drugs, meanings, measures, persons, wordings
 from leukopenia.policy import Policy
@@ -42,6 +43,7 @@ class Tables:
     episodes: Frame
     risks: Frame
     infection_risk: Later
+    risk_scores: Later
     issues: Later
     as_of: int = 0
     signals: list[dict[str, Any]] = field(default_factory=list)
@@ -107,6 +109,8 @@ def run(
     doubtful = limited.filter(col("conflict") | col("unit_repaired"))
     seen, unsure, found = (_known(frame, policy, "minute") for frame in (rows, doubtful, made.findings))
     flags = risks_room.risks(seen, unsure, found, made.exposures, knowledge, policy)
+    risks = engine.materialise(flags, "risks")
+    monocytes = limited.filter(col("analyte") == "monocytes")
     return Tables(
         patients=patients,
         observation_periods=made.observation_periods,
@@ -117,8 +121,9 @@ def run(
         limits=lambda: choose.limits(aged, policy),
         grades=lambda: _grades(_grade(limited, made, knowledge, policy), engine, policy),
         episodes=episodes,
-        risks=engine.materialise(flags, "risks"),
+        risks=risks,
         infection_risk=lambda: risks_room.infection_risk(numbered, knowledge, policy),
+        risk_scores=lambda: scores.scores(risks, patients, monocytes, made.conditions, knowledge),
         issues=lambda: nw.concat([*(part() for part in made.issues), _conflicts(limited), _limit_issues(aged, policy)]),
         as_of=as_of,
         signals=made.signals,

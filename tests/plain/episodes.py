@@ -41,15 +41,15 @@ def low(count: Row, policy: Mapping[str, str]) -> bool | None:
 def recovered(count: Row, is_low: bool | None, policy: Mapping[str, str]) -> bool | None:
     """Not low, and at or above the second limit where the policy sets one."""
     second = policy.get(f"recovery.{count['analyte']}.at_least")
-    if is_low is None:
-        return None
-    return not is_low and (not second or count["value"] >= float(second))
+    if second and count["value"] < float(second):
+        return False
+    return None if is_low is None else not is_low
 
 
 def episodes(
     rows: Iterable[Row], cycles: Iterable[tuple[Any, int]], policy: Mapping[str, str], as_of: int
 ) -> list[Row]:
-    """Every confirmed episode with its rows: `lows`, `counts` (onset to last low), `recovery`, `broken`."""
+    """Every confirmed episode with its rows: `lows`, `counts` (onset to last low), `rows` (onset to the next), `recovery`."""
     lines: dict[tuple[Any, str], list[Row]] = {}
     for row in rows:
         if row["is_low"] is not None and row["minute"] <= as_of:
@@ -59,8 +59,10 @@ def episodes(
     for (patient, analyte), line in lines.items():
         line.sort(key=lambda row: row["minute"])
         mine = [start for one, start in starts if one == patient]
-        for number, found in enumerate(_confirmed(_walk(line, mine, policy, as_of), policy), start=1):
-            made.append({"patient_id": patient, "analyte": analyte, "number": number} | found)
+        found = _confirmed(_walk(line, mine, policy, as_of), policy)
+        for number, one in enumerate(found, start=1):
+            followed = number < len(found)
+            made.append({"patient_id": patient, "analyte": analyte, "number": number, "followed": followed} | one)
     return made
 
 
@@ -79,7 +81,7 @@ def _walk(line: list[Row], cycles: list[int], policy: Mapping[str, str], as_of: 
         if last is None or recovery is not None or (gap and _ends(line[last], row, cycles, policy)):
             before = line[index - 1] if index and not line[index - 1]["is_low"] else None
             if found:
-                found[-1]["recovery"] = recovery
+                found[-1] |= {"recovery": recovery, "rows": line[found[-1]["first"] : index]}
             found.append({"lows": [], "before": before, "gap": False, "recovery": None, "first": index})
         elif gap:
             found[-1]["gap"] = True
@@ -87,7 +89,8 @@ def _walk(line: list[Row], cycles: list[int], policy: Mapping[str, str], as_of: 
         found[-1]["counts"] = line[found[-1]["first"] : index + 1]
         last = index
     if last is not None:
-        found[-1]["recovery"] = _recovery(line, last + 1, len(line), policy, as_of)
+        recovery = _recovery(line, last + 1, len(line), policy, as_of)
+        found[-1] |= {"recovery": recovery, "rows": line[found[-1]["first"] :]}
     return found
 
 
@@ -135,7 +138,7 @@ def described(
         "nadir_minute": nadir["minute"],
         "last_low": last_low,
         "recovery": recovery,
-        "state": "closed" if recovery is not None else "open" if death is None else "censored",
+        "state": _state(episode, death),
         "n_low": len(lows),
         "n_counts": len(episode["counts"]),
         "confirmed": len(lows) >= 2,
@@ -146,6 +149,13 @@ def described(
         **{f"worst_{name}": _worst(lows, f"grade_{name}") for name in standards},
         "worst_at_least": nadir["comparator"] in ("<", "<="),
     }
+
+
+def _state(episode: Row, death: int | None) -> str:
+    if episode["recovery"] is not None:
+        return "closed"
+    # By death, or by a gap after which another episode began: when this one ended was not seen.
+    return "censored" if death is not None or episode["followed"] else "open"
 
 
 def _worst(lows: list[Row], name: str) -> int | None:

@@ -21,6 +21,7 @@ def aged(count: Row, patient: Row | None) -> Row:
         if days == 0 and not known:
             hours = max(hours, 0)
         if hours < 0:
+            # Before birth, as far as the times tell.
             hours = days = None
     return {
         "age_hours": hours,

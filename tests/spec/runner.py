@@ -131,8 +131,7 @@ def made(scenario: Scenario, engine_name: str, folder: Path) -> dict[str, pl.Dat
             raws.append(_read(engine, scenario, folder))
         policy = Policy.of(scenario.policy)
         tables = pipeline.run(raws, engine, knowledge.load(), policy, knowledge.site_maps())
-        frames = tables.frames()
-        return {name: engine.collect(frames[name]) for name in scenario.expect}
+        return {name: engine.collect(tables.frame(name)) for name in scenario.expect}
     finally:
         engine.close()
 

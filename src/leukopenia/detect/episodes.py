@@ -54,7 +54,8 @@ def _below(limited: nw.Expr, policy: Policy) -> nw.Expr:
         certain = when(above).then(lit(False)).otherwise(certain)
     for key, text in policy.values.items():
         if key.startswith("onset.without_limit.") and text:
-            here = (col("analyte") == key.removeprefix("onset.without_limit.")) & (col("value") < float(text))
+            below = when(col("comparator") == "<").then(col("value") <= float(text)).otherwise(col("value") < float(text))
+            here = (col("analyte") == key.removeprefix("onset.without_limit.")) & below
             certain = when(here & ~col("comparator").is_in([">", ">="])).then(lit(True)).otherwise(certain)
     return when(limited.is_null()).then(certain).otherwise(settled)
 
@@ -90,7 +91,7 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
     cycles : Frame or None
         patient_id, start of chemotherapy cycles.
     policy : Policy
-        recovery.counts, recovery.days, gap.unobserved_days, gap.break_days.
+        recovery.counts, recovery.days, gap.unobserved_days, gap.break_days, confirmation.counts.
     as_of : int
         The minute the question is asked for; what lies after it is not seen.
 
@@ -115,9 +116,22 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
         .otherwise(lit(0))
         .cast(nw.Int64)
     )
-    return starts.with_columns(
-        number=col("begins").cum_sum().over(*LINE, order_by=["minute"]).cast(nw.Int64)
-    )
+    return _confirmed(_numbered(starts), int(policy.number("confirmation.counts")))
+
+
+def _numbered(starts: Frame) -> Frame:
+    return starts.with_columns(number=col("begins").cum_sum().over(*LINE, order_by=["minute"]).cast(nw.Int64))
+
+
+def _confirmed(numbered: Frame, needed: int) -> Frame:
+    """Runs with fewer low counts than the policy asks for are no episodes: they get number 0, the others close up."""
+    if needed < 2:
+        return numbered
+    one = when(col("is_low")).then(lit(1)).otherwise(lit(0)).cast(nw.Int64)
+    counted = numbered.with_columns(one=one).with_columns(lows=col("one").sum().over(*EPISODE))
+    enough = col("lows") >= needed
+    renumbered = _numbered(counted.with_columns(begins=when(enough).then(col("begins")).otherwise(lit(0))))
+    return renumbered.with_columns(number=when(enough).then(col("number")).otherwise(lit(0)))
 
 
 def _needed(marked: Frame) -> list[str]:
@@ -214,8 +228,8 @@ def summarise(numbered: Frame, knowledge: Knowledge, standards: Iterable[str], p
         last_not_low=when((col("begins") == 1) & ~col("previous_low").fill_null(True)).then(col("previous_minute")).min(),
         nadir=col("nadir").min(),
         nadir_minute=when(at_nadir).then(col("minute")).min(),
-        measured_nadir=when(at_nadir & (col("comparator") == "")).then(1).otherwise(0).max(),
-        nadir_comparator=when(at_nadir).then(col("comparator")).max(),
+        nadir_measured=when(at_nadir & (col("comparator") == "")).then(col("minute")).min(),
+        nadir_below=when(at_nadir & (col("comparator") == "<")).then(col("minute")).min(),
         last_low=col("last_low").min(),
         recovery=when(recovery).then(col("minute")).min(),
         n_low=when(col("is_low")).then(1).otherwise(0).sum().cast(nw.Int64),
@@ -236,13 +250,18 @@ def _basis() -> nw.Expr:
 def _described(grouped: Frame, knowledge: Knowledge, names: list[str], policy: Policy) -> Frame:
     end = when(col("recovery").is_null()).then(col("last_low")).otherwise(col("recovery"))
     days = (end - col("onset")) // DAY
-    bounded = (col("measured_nadir") == 0) & col("nadir_comparator").is_in(["<", "<="])
+    comparator = (
+        when(col("nadir_measured") == col("nadir_minute"))
+        .then(lit(""))
+        .when(col("nadir_below") == col("nadir_minute"))
+        .then(lit("<"))
+        .otherwise(lit("<="))
+    )
     missing = [name for name in EPISODES.names if name.startswith("worst_") and name[6:] not in names]
-    described = grouped.filter(col("n_low") >= int(policy.number("confirmation.counts"))).with_columns(
+    described = grouped.with_columns(nadir_comparator=comparator).with_columns(
         episode_id=nw.concat_str(
             [col("patient_id").cast(nw.String), col("analyte"), col("number").cast(nw.String)], separator="/"
         ),
-        nadir_comparator=when(col("measured_nadir") == 1).then(lit("")).otherwise(col("nadir_comparator")),
         state=when(~col("recovery").is_null())
         .then(lit("closed"))
         # A later episode without a recovery between the two: when this one ended was not seen.
@@ -253,7 +272,7 @@ def _described(grouped: Frame, knowledge: Knowledge, names: list[str], policy: P
         unobserved_gap=col("gaps") == 1,
         chronicity=when(days >= int(policy.number("chronic.days"))).then(lit("chronic")).otherwise(lit("acute")),
         severity=_severity(knowledge),
-        worst_at_least=bounded,
+        worst_at_least=col("nadir_comparator") != "",
     )
     absent = {name: lit(None).cast(nw.Int64) for name in missing if name != "worst_at_least"}
     return (described.with_columns(**absent) if absent else described).select(*EPISODES.names)
@@ -262,6 +281,9 @@ def _described(grouped: Frame, knowledge: Knowledge, names: list[str], policy: P
 def _severity(knowledge: Knowledge) -> nw.Expr:
     severity = lit("")
     for row in sorted(knowledge["severity"], key=lambda row: -float(row["below"])):
-        here = (col("analyte") == row["analyte"]) & (col("nadir") < float(row["below"]))
+        limit = float(row["below"])
+        # '<0.5' is below 0.5 although its number is not.
+        below = (col("nadir") < limit) | ((col("nadir") == limit) & (col("nadir_comparator") == "<"))
+        here = (col("analyte") == row["analyte"]) & below
         severity = when(here).then(lit(row["severity"])).otherwise(severity)
     return severity

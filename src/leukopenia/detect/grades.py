@@ -60,7 +60,7 @@ def grade(
     rows = {name: _rows(knowledge, name, direction, present) for name in standards}
     graded = counts.with_columns(
         years=_years(),
-        edge=_edge(direction),
+        edge=_edge(),
         measured=col("comparator") == "",
         # Censored on the side away from danger: '>100' when low counts are asked for.
         away=col("comparator").is_in(list(LOWER_BOUNDS if direction == "low" else UPPER_BOUNDS)),
@@ -88,10 +88,12 @@ def _rows(knowledge: Knowledge, standard: str, direction: str, present: Collecti
     ]
 
 
-def _edge(direction: str) -> nw.Expr:
+def _edge() -> nw.Expr:
     """The value, moved by half a step of the grid of millionths where '<' or '>' says that it is not quite reached."""
-    strict, step = ("<", -HALF_STEP) if direction == "low" else (">", HALF_STEP)
-    return when(col("comparator") == strict).then(col("value") + step).otherwise(col("value"))
+    below, above = col("comparator") == "<", col("comparator") == ">"
+    return (
+        when(below).then(col("value") - HALF_STEP).when(above).then(col("value") + HALF_STEP).otherwise(col("value"))
+    )
 
 
 def _grade(name: str) -> nw.Expr:

@@ -37,8 +37,9 @@ def risks(
     """
     window = policy.number("fever.window_minutes")
     neutrophils = _with_last(marked.filter(col("analyte") == "neutrophils", ~col("comparator").is_in([">", ">="])))
-    flags = [_agranulocytosis(neutrophils, row) for row in knowledge["agranulocytosis"] if row["counts"] == "1"]
-    flags += [_fever(neutrophils, findings, row, window) for row in knowledge["febrile_neutropenia"]]
+    fevers = {row["definition"]: row for row in knowledge["febrile_neutropenia"]}
+    flags = [_agranulocytosis(neutrophils, findings, row, fevers, window) for row in knowledge["agranulocytosis"]]
+    flags += [_fever(neutrophils, findings, row, window) for row in fevers.values()]
     flags += [_cytopenia(marked), _blasts(findings), _leukoerythroblastic(findings)]
     flags.append(_on_suspect_drug(neutrophils, exposures, knowledge, policy))
     flags += [_clumps(findings), *_doubtful(doubtful)]
@@ -78,29 +79,53 @@ def _first(rows: Frame, kind: str | nw.Expr, definition: str, source: str, detai
     )
 
 
-def _agranulocytosis(neutrophils: Frame, row: Mapping[str, str]) -> Frame:
+def _agranulocytosis(
+    neutrophils: Frame,
+    findings: Frame,
+    row: Mapping[str, str],
+    fevers: Mapping[str, Mapping[str, str]],
+    window: float,
+) -> Frame:
+    """Counts below the limit of a definition; some want more than one, and fever as another definition has it."""
     below = neutrophils.filter(col("value") < float(row["below"]))
     detail = f"neutrophils below {row['below']} x 10^9/L"
+    if int(row["counts"]) > 1:
+        counted = below.with_columns(times=col("minute").count().over("patient_id").cast(nw.Int64))
+        below = counted.filter(col("times") >= int(row["counts"])).drop("times")
+        detail += f", {row['counts']} counts"
+    if row["fever_as"]:
+        hot = _hot(findings, fevers[row["fever_as"]])
+        below = _near(below, hot, window)
+        detail += f", with fever as {row['fever_as']} has it"
     return _first(below, "agranulocytosis", row["definition"], row["source_id"], detail)
 
 
 def _fever(neutrophils: Frame, findings: Frame, row: Mapping[str, str], window: float) -> Frame:
-    """Fever near a low count; a rise that the definition wants sustained needs two readings so far apart."""
+    """Fever near a low count, both as one definition has them."""
+    limit = float(row["anc_below"])
+    low = neutrophils.filter(col("value") <= limit if row["anc_inclusive"] in ("1", "yes") else col("value") < limit)
+    met = _near(low, _hot(findings, row), float(row["window_minutes"] or window))
+    kind = "severe_neutropenia_with_fever" if limit <= 0.5 else "febrile_neutropenia"
+    return _first(met, kind, row["definition"], row["source_id"], f"fever and neutrophils below {row['anc_below']}")
+
+
+def _near(counts: Frame, fever: Frame, window: float) -> Frame:
+    return (
+        counts.select("patient_id", "minute", "last")
+        .join(fever.select("patient_id", "at"), on="patient_id")
+        .filter((col("minute") - col("at")).abs() <= int(window))
+        .select("patient_id", "minute", "last")
+    )
+
+
+def _hot(findings: Frame, row: Mapping[str, str]) -> Frame:
+    """Fever: one reading high enough, or a rise sustained for as long as the definition wants."""
     temperature = findings.filter(col("finding") == "temperature", ~col("value").is_null()).select(
         "patient_id", "value", at="minute"
     )
     hot = temperature.filter(_single(row))
     sustained = _sustained(temperature, row)
-    fever = nw.concat([hot, sustained]) if sustained is not None else hot
-    limit = float(row["anc_below"])
-    low = neutrophils.filter(col("value") <= limit if row["anc_inclusive"] in ("1", "yes") else col("value") < limit)
-    met = (
-        low.select("patient_id", "minute", "last")
-        .join(fever.select("patient_id", "at"), on="patient_id")
-        .filter((col("minute") - col("at")).abs() <= int(float(row["window_minutes"] or window)))
-    )
-    kind = "severe_neutropenia_with_fever" if limit <= 0.5 else "febrile_neutropenia"
-    return _first(met, kind, row["definition"], row["source_id"], f"fever and neutrophils below {row['anc_below']}")
+    return nw.concat([hot, sustained]) if sustained is not None else hot
 
 
 def _single(row: Mapping[str, str]) -> nw.Expr:

@@ -98,7 +98,7 @@ class SparkEngine:
 
 
 def _local_session() -> SparkSession:
-    return (
+    session = (
         SparkSession.builder.master("local[2]")
         .appName("leukopenia")
         .config("spark.ui.enabled", "false")
@@ -106,6 +106,9 @@ def _local_session() -> SparkSession:
         .config("spark.ui.showConsoleProgress", "false")
         .getOrCreate()
     )
+    # A plan too long to compile is no news to the user: Spark interprets it instead.
+    session.sparkContext.setLogLevel("ERROR")
+    return session
 
 
 def _to_polars(frame: DataFrame) -> pl.DataFrame:

@@ -158,10 +158,10 @@ def check_criteria(rows: Rows) -> None:
         if row["bound"] == "value":
             key = (row["standard"], row["analyte"], row["direction"], row["age_unit"], row["age_from"])
             groups.setdefault(key, []).append((int(row["grade"]), float(row["limit"])))
-    for key, cuts in groups.items():
-        limits = [limit for _, limit in sorted(cuts, reverse=key[2] == "low")]
+    for group, cuts in groups.items():
+        limits = [limit for _, limit in sorted(cuts, reverse=group[2] == "low")]
         if any(later <= earlier for earlier, later in zip(limits, limits[1:], strict=False)):
-            raise KnowledgeError(f"criteria: the cut-offs of {' '.join(key)} are not monotone.")
+            raise KnowledgeError(f"criteria: the cut-offs of {' '.join(group)} are not monotone.")
     _check_ages(rows)
 
 

@@ -24,13 +24,17 @@ def with_age(counts: Frame, patients: Frame) -> Frame:
     """
     person = patients.select("patient_id", "sex", "birth", "birth_precision", "hiv_from", "duffy_null")
     joined = counts.join(person, on="patient_id", how="left")
-    hours = (col("minute") - col("birth")) // 60
+    hours_known = ((col("birth_precision") == "minute") & (col("time_precision") == "minute")).fill_null(False)
+    days = col("minute") // 1440 - col("birth") // 1440
+    passed = (col("minute") - col("birth")) // 60
+    # A date is not midnight: a count dated on the day of birth is not before it.
+    hours = when((days == 0) & (passed < 0) & ~hours_known).then(lit(0)).otherwise(passed)
     return joined.with_columns(
         age_hours=when(hours >= 0).then(hours),
-        age_days=when(hours >= 0).then(col("minute") // 1440 - col("birth") // 1440),
+        age_days=when(hours >= 0).then(days),
         sex=col("sex").fill_null("unknown"),
         duffy_null=col("duffy_null").fill_null(False),
-        hours_known=((col("birth_precision") == "minute") & (col("time_precision") == "minute")).fill_null(False),
+        hours_known=hours_known,
     )
 
 
