@@ -30,6 +30,7 @@ lint: $(VENV)/dev.done
 	$(BIN)/lint-imports
 
 docs: $(VENV)/dev.done
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	$(BIN)/python docs/build.py
 
 bench: $(VENV)/dev.done

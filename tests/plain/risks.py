@@ -18,42 +18,50 @@ WHITE = {"wbc", "neutrophils", "lymphocytes"}
 
 
 def risks(
-    counts: list[Row], findings: list[Row], exposures: list[Row], knowledge: Tables, policy: Mapping[str, str]
+    counts: list[Row],
+    doubtful: list[Row],
+    findings: list[Row],
+    exposures: list[Row],
+    knowledge: Tables,
+    policy: Mapping[str, str],
 ) -> list[Row]:
     """Every red flag of every person, with its first and last time."""
-    people = {row["patient_id"] for row in (*counts, *findings)}
-    return [
-        {"patient_id": one} | flag
-        for one in people
-        for flag in _flags(_of(counts, one), _of(findings, one), _of(exposures, one), knowledge, policy)
-    ]
+    made = []
+    for one in {row["patient_id"] for row in (*counts, *doubtful, *findings)}:
+        flags = [
+            *_by_counts(_of(counts, one), _of(findings, one), _of(exposures, one), knowledge, policy),
+            *_film(_of(findings, one)),
+            *_doubtful(_of(doubtful, one)),
+        ]
+        made += [{"patient_id": one} | flag for flag in flags]
+    return made
 
 
 def _of(rows: list[Row], patient: Any) -> list[Row]:
     return [row for row in rows if row["patient_id"] == patient]
 
 
-def _flags(
+def _by_counts(
     counts: list[Row], findings: list[Row], exposures: list[Row], knowledge: Tables, policy: Mapping[str, str]
 ) -> Iterator[Row]:
     neutrophils = [row for row in counts if row["analyte"] == "neutrophils" and row["comparator"] not in (">", ">=")]
     last = max((row["minute"] for row in neutrophils), default=0)
+    fevers = {rule["definition"]: _fevers(findings, rule) for rule in knowledge["febrile_neutropenia"]}
     for rule in knowledge["agranulocytosis"]:
-        if rule["counts"] == "1":
-            times = [row["minute"] for row in neutrophils if _below(row, rule["below"])]
-            detail = f"neutrophils below {rule['below']} x 10^9/L"
-            yield from _flag("agranulocytosis", rule["definition"], times, last, detail, rule["source_id"])
+        yield from _agranulocytosis(neutrophils, fevers, rule, policy, last)
     for rule in knowledge["febrile_neutropenia"]:
-        yield from _fever(neutrophils, findings, rule, policy, last)
+        yield from _febrile(neutrophils, fevers[rule["definition"]], rule, policy, last)
     yield from _on_suspect_drug(neutrophils, exposures, knowledge, policy, last)
     yield from _cytopenia(counts)
-    yield from _film(findings)
-    latest = max((row["minute"] for row in counts), default=0)
+
+
+def _doubtful(doubtful: list[Row]) -> Iterator[Row]:
+    latest = max((row["minute"] for row in doubtful), default=0)
     for name, definition, detail in (
         ("conflict", "conflicting_results", "two results of one time disagree"),
         ("unit_repaired", "thousandfold_unit", "unit wrong by a factor of a thousand"),
     ):
-        times = [row["minute"] for row in counts if row[name]]
+        times = [row["minute"] for row in doubtful if row[name]]
         yield from _flag("count_may_not_be_real", definition, times, latest, detail)
 
 
@@ -74,42 +82,62 @@ def _below(row: Row, limit: str, inclusive: bool = False) -> bool:
     return bool(is_below(row["value"], row["comparator"], float(limit))) or (inclusive and row["value"] == float(limit))
 
 
-def _fever(
-    neutrophils: list[Row], findings: list[Row], rule: Mapping[str, str], policy: Mapping[str, str], last: int
+def _agranulocytosis(
+    neutrophils: list[Row], fevers: Mapping[str, list[int]], rule: Mapping[str, str], policy: Mapping[str, str], last: int
 ) -> Iterator[Row]:
-    readings = [row for row in findings if row["finding"] == "temperature" and row["value"] is not None]
-    fevers = [row["minute"] for row in readings if _hot(row, rule) or _sustained(row, readings, rule)]
-    window = float(rule["window_minutes"] or policy["fever.window_minutes"])
-    times = [
-        row["minute"]
-        for row in neutrophils
-        if _below(row, rule["anc_below"], rule["anc_inclusive"] == "1")
-        and any(abs(row["minute"] - fever) <= window for fever in fevers)
-    ]
+    times = [row["minute"] for row in neutrophils if _below(row, rule["below"])]
+    detail = f"neutrophils below {rule['below']} x 10^9/L"
+    if int(rule["counts"]) > 1:
+        detail += f", {rule['counts']} counts"
+        times = times if len(times) >= int(rule["counts"]) else []
+    if rule["fever_as"]:
+        detail += f", with fever as {rule['fever_as']} has it"
+        times = _near(times, fevers[rule["fever_as"]], policy["fever.window_minutes"])
+    yield from _flag("agranulocytosis", rule["definition"], times, last, detail, rule["source_id"])
+
+
+def _near(times: list[int], fevers: list[int], window: str) -> list[int]:
+    return [time for time in times if any(abs(time - fever) <= float(window) for fever in fevers)]
+
+
+def _febrile(
+    neutrophils: list[Row], fevers: list[int], rule: Mapping[str, str], policy: Mapping[str, str], last: int
+) -> Iterator[Row]:
+    low = [row["minute"] for row in neutrophils if _below(row, rule["anc_below"], rule["anc_inclusive"] == "1")]
+    times = _near(low, fevers, rule["window_minutes"] or policy["fever.window_minutes"])
     severe = float(rule["anc_below"]) <= 0.5
     kind = "severe_neutropenia_with_fever" if severe else "febrile_neutropenia"
     detail = f"fever and neutrophils below {rule['anc_below']}"
     yield from _flag(kind, rule["definition"], times, last, detail, rule["source_id"])
 
 
+def _fevers(findings: list[Row], rule: Mapping[str, str]) -> list[int]:
+    """When there was fever: one reading high enough, or a rise that lasts."""
+    highest: dict[int, float] = {}
+    for row in findings:
+        if row["finding"] == "temperature" and row["value"] is not None:
+            highest[row["minute"]] = max(row["value"], highest.get(row["minute"], row["value"]))
+    return [time for time, value in highest.items() if _hot(value, rule) or _sustained(time, highest, rule)]
+
+
 def _reaches(value: float, limit: str, inclusive: str) -> bool:
     return bool(limit) and (value > float(limit) or (inclusive == "1" and value == float(limit)))
 
 
-def _hot(reading: Row, rule: Mapping[str, str]) -> bool:
-    return _reaches(reading["value"], rule["single_temperature_above"], rule["single_inclusive"])
+def _hot(value: float, rule: Mapping[str, str]) -> bool:
+    return _reaches(value, rule["single_temperature_above"], rule["single_inclusive"])
 
 
-def _sustained(reading: Row, readings: list[Row], rule: Mapping[str, str]) -> bool:
-    """A second raised reading, far enough after a first one of the same day."""
-
-    def raised(row: Row) -> bool:
-        return _reaches(row["value"], rule["sustained_temperature_from"], rule["sustained_inclusive"])
-
-    return raised(reading) and any(
-        raised(earlier) and float(rule["sustained_minutes"]) <= reading["minute"] - earlier["minute"] <= DAY
-        for earlier in readings
-    )
+def _sustained(time: int, highest: Mapping[int, float], rule: Mapping[str, str]) -> bool:
+    """Raised long enough after a first raised reading of the same day, with none in between that was not."""
+    for earlier in highest:
+        between = [value for at, value in highest.items() if earlier <= at <= time]
+        long_enough = earlier < time and int(rule["sustained_minutes"] or 0) <= time - earlier <= DAY
+        if long_enough and all(
+            _reaches(value, rule["sustained_temperature_from"], rule["sustained_inclusive"]) for value in between
+        ):
+            return True
+    return False
 
 
 def _on_suspect_drug(

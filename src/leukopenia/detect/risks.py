@@ -14,6 +14,8 @@ from leukopenia.policy import Policy
 Frame = nw.LazyFrame[Any]
 
 DAY = 1440
+ABSENT = ("none", "neg", "negative", "absent", "normal")
+"""Words by which a film says that something was looked for and not seen."""
 IMMATURE = ("metamyelocytes_pct", "myelocytes_pct", "promyelocytes_pct", "metamyelocytes", "myelocytes", "promyelocytes")
 
 
@@ -57,15 +59,19 @@ def _with_last(neutrophils: Frame) -> Frame:
     return neutrophils.with_columns(last=col("minute").max().over("patient_id"))
 
 
+def _under(limit: float) -> nw.Expr:
+    """Below a limit; '<0.5' is below 0.5 although its number is not."""
+    return (col("value") < limit) | ((col("value") == limit) & (col("comparator") == "<"))
+
+
 def _first(rows: Frame, kind: str | nw.Expr, definition: str, source: str, detail: str | nw.Expr) -> Frame:
     """One row a person: the first time, the last time, and whether the latest count still shows it."""
     named = rows.with_columns(
         kind=lit(kind) if isinstance(kind, str) else kind, detail=lit(detail) if isinstance(detail, str) else detail
     )
-    return named.group_by("patient_id", "kind").agg(
+    return named.group_by("patient_id", "kind", "detail").agg(
         minute=col("minute").min(),
         last_minute=col("minute").max(),
-        detail=col("detail").min(),
         ongoing=when(col("minute") == col("last")).then(1).otherwise(0).max(),
     ).select(
         "patient_id",
@@ -87,7 +93,7 @@ def _agranulocytosis(
     window: float,
 ) -> Frame:
     """Counts below the limit of a definition; some want more than one, and fever as another definition has it."""
-    below = neutrophils.filter(col("value") < float(row["below"]))
+    below = neutrophils.filter(_under(float(row["below"])))
     detail = f"neutrophils below {row['below']} x 10^9/L"
     if int(row["counts"]) > 1:
         counted = below.with_columns(times=col("minute").count().over("patient_id").cast(nw.Int64))
@@ -103,7 +109,7 @@ def _agranulocytosis(
 def _fever(neutrophils: Frame, findings: Frame, row: Mapping[str, str], window: float) -> Frame:
     """Fever near a low count, both as one definition has them."""
     limit = float(row["anc_below"])
-    low = neutrophils.filter(col("value") <= limit if row["anc_inclusive"] in ("1", "yes") else col("value") < limit)
+    low = neutrophils.filter(col("value") <= limit if row["anc_inclusive"] in ("1", "yes") else _under(limit))
     met = _near(low, _hot(findings, row), float(row["window_minutes"] or window))
     kind = "severe_neutropenia_with_fever" if limit <= 0.5 else "febrile_neutropenia"
     return _first(met, kind, row["definition"], row["source_id"], f"fever and neutrophils below {row['anc_below']}")
@@ -178,18 +184,26 @@ def _cytopenia(marked: Frame) -> Frame:
 
 
 def _blasts(findings: Frame) -> Frame:
-    seen = findings.filter(col("finding").is_in(["blasts_pct", "blasts"]), col("value") > 0)
-    return _first(_dated(seen), "blasts", "blasts reported", "", "blasts in the blood")
+    looked = _dated(findings.filter(col("finding").is_in(["blasts_pct", "blasts"])))
+    return _first(looked.filter(_seen()), "blasts", "blasts reported", "", "blasts in the blood")
 
 
 def _leukoerythroblastic(findings: Frame) -> Frame:
-    immature = findings.filter(col("finding").is_in(list(IMMATURE)), col("value") > 0)
-    red = findings.filter(col("finding") == "nucleated_red_cells", col("value") > 0)
-    both = immature.select("patient_id", "minute").join(
-        red.select("patient_id", "minute").unique(), on=["patient_id", "minute"]
+    red = col("finding") == "nucleated_red_cells"
+    looked = _dated(findings.filter(col("finding").is_in(list(IMMATURE)) | red)).filter(_seen())
+    both = (
+        looked.filter(~red)
+        .select("patient_id", "minute", "last")
+        .join(looked.filter(red).select("patient_id", "minute").unique(), on=["patient_id", "minute"])
     )
     detail = "immature granulocytes and nucleated red cells in one draw"
-    return _first(_dated(both), "leukoerythroblastic", "both reported", "", detail)
+    return _first(both, "leukoerythroblastic", "both reported", "", detail)
+
+
+def _seen() -> nw.Expr:
+    """More than none, as a number or in words."""
+    word = col("text").str.strip_chars(" .,;:!*").str.to_lowercase()
+    return ((col("value") > 0) | ~word.is_in(list(ABSENT))).fill_null(False)
 
 
 def _dated(rows: Frame) -> Frame:
@@ -207,7 +221,7 @@ def _on_suspect_drug(neutrophils: Frame, exposures: Frame, knowledge: Knowledge,
     suspects = sorted(row["ingredient"] for row in knowledge["agranulocytosis_drugs"])
     taken = exposures.filter(col("ingredient").is_in(suspects)).select("patient_id", "ingredient", "start", "end")
     met = (
-        neutrophils.filter(col("value") < float(severe["below"]))
+        neutrophils.filter(_under(float(severe["below"])))
         .select("patient_id", "minute", "last")
         .join(taken, on="patient_id")
         .filter(col("start") <= col("minute"), col("end") + carry >= col("minute"))
@@ -217,12 +231,9 @@ def _on_suspect_drug(neutrophils: Frame, exposures: Frame, knowledge: Knowledge,
 
 
 def _clumps(findings: Frame) -> Frame:
-    seen = findings.filter(
-        (col("finding") == "platelet_clumps") & ((col("value") > 0).fill_null(False) | ~col("text").is_null())
-    )
-    return _first(
-        _dated(seen), "count_may_not_be_real", "platelet_clumps", "", "clumps: platelets, and at times white cells, miscounted"
-    )
+    looked = _dated(findings.filter(col("finding") == "platelet_clumps"))
+    detail = "clumps: platelets, and at times white cells, miscounted"
+    return _first(looked.filter(_seen()), "count_may_not_be_real", "platelet_clumps", "", detail)
 
 
 def _doubtful(counts: Frame) -> list[Frame]:
@@ -242,33 +253,30 @@ def infection_risk(numbered: Frame, knowledge: Knowledge, policy: Policy) -> Fra
     """
     below = {row["severity"]: float(row["below"]) for row in knowledge["severity"]}
     carry = int(policy.number("risk.carry_days") * DAY)
-    low = numbered.filter(col("analyte") == "neutrophils", col("number") > 0).with_columns(
+    counts = numbered.filter(col("analyte") == "neutrophils").with_columns(
         next_minute=col("minute").shift(-1).over("patient_id", order_by=["minute"])
     )
     span = (col("next_minute") - col("minute")).fill_null(0)
-    spans = low.with_columns(minutes=when(span > carry).then(lit(carry)).otherwise(span))
+    spans = counts.filter(col("number") > 0).with_columns(minutes=when(span > carry).then(lit(carry)).otherwise(span))
 
-    def minutes_below(limit: float) -> nw.Expr:
-        return when(col("value") < limit).then(col("minutes")).otherwise(0).sum().cast(nw.Int64)
+    def summed(limit: float, number: nw.Expr) -> nw.Expr:
+        return when(_under(limit)).then(number).otherwise(0).sum().cast(nw.Int64)
 
-    depth = (lit(below["severe"]) - col("value")) * col("minutes")
+    # In millionths, so that the sum is the same on every engine.
+    depth = ((lit(below["severe"]) - col("value")) * 1e6 + 0.5).floor().cast(nw.Int64)
     return (
         spans.group_by("patient_id", "number")
         .agg(
-            minutes_severe=minutes_below(below["severe"]),
-            minutes_profound=minutes_below(below["profound"]),
-            deficit=(when(col("value") < below["severe"]).then(depth).otherwise(0.0) * 1000.0 + 0.5)
-            .floor()
-            .cast(nw.Int64)
-            .sum()
-            .cast(nw.Int64),
+            minutes_severe=summed(below["severe"], col("minutes")),
+            minutes_profound=summed(below["profound"], col("minutes")),
+            deficit=summed(below["severe"], depth * col("minutes")),
         )
         .select(
             nw.concat_str(
                 [col("patient_id").cast(nw.String), lit("neutrophils"), col("number").cast(nw.String)], separator="/"
             ).alias("episode_id"),
             *(_days(name) for name in ("minutes_severe", "minutes_profound")),
-            (col("deficit").cast(nw.Float64) * (1 / DAY) * 0.001).alias("deficit"),
+            (col("deficit").cast(nw.Float64) * (1 / DAY) * 1e-6).alias("deficit"),
         )
     )
 
