@@ -228,12 +228,11 @@ def _shown(path: str, folder: str) -> str:
 
 
 def build() -> int:
-    """The static site, by Zensical where it is installed, else by Material for MkDocs."""
-    name = next((name for name in ("zensical", "mkdocs") if find_spec(name)), "")
-    if not name:
-        sys.exit("The site needs Zensical or Material for MkDocs: pip install --group docs")
-    strict = ["--strict"] if name == "mkdocs" else []
-    return subprocess.run([sys.executable, "-m", name, "build", *strict], cwd=ROOT, check=False).returncode
+    """The static site, into site/; a broken link is an error."""
+    if find_spec("zensical") is None:
+        sys.exit("The site needs Zensical: pip install --group docs")
+    called = [sys.executable, "-m", "zensical", "build", "--strict"]
+    return subprocess.run(called, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,20 +71,18 @@ def run(
 
     sources = _listed(source)
     chosen = policy if isinstance(policy, Policy) else Policy.of(policy)
-    stage = Path(tempfile.mkdtemp(prefix="leukopenia-stage-"))
     first = sources[0]
     files = isinstance(first, str | Path)
-    opened = open_engine(
-        engine or ("duckdb" if files else of_frame(_a_frame(first))), memory_limit=memory_limit, threads=threads
-    )
-    try:
+    name = engine or ("duckdb" if files else of_frame(_a_frame(first)))
+    with ExitStack() as undo:
+        stage = Path(tempfile.mkdtemp(prefix="leukopenia-stage-"))
+        undo.callback(_remove, stage)
+        opened = open_engine(name, memory_limit=memory_limit, threads=threads)
+        undo.callback(opened.close)
         progress("read")
         raws = _read_all(sources, opened, stage, format, mapping)
         made = pipeline.run(raws, opened, knowledge.load(), chosen, _maps(site_map), progress)
-    except BaseException:
-        opened.close()
-        _remove(stage)
-        raise
+        undo.pop_all()
     kind = frame or ("polars" if files else _kind(_a_frame(first)))
     return Result(made, opened, chosen, kind, [path for raw in raws for path in raw.files], stage)
 

@@ -238,7 +238,7 @@ def _table(path: Path) -> Any:
 
 
 def _print_table(rows: Any, output: Path | None, as_json: bool) -> None:
-    from leukopenia.outputs import disk_errors
+    from leukopenia.outputs import beside
 
     if output is None:
         if as_json:
@@ -246,10 +246,8 @@ def _print_table(rows: Any, output: Path | None, as_json: bool) -> None:
         else:
             print(rows.write_csv(), end="")
         return
-    beside = output.with_name(f".{output.name}.making")
-    with disk_errors(output):
-        rows.write_parquet(beside) if output.suffix == ".parquet" else rows.write_csv(beside)
-        beside.replace(output)
+    with beside(output) as made:
+        rows.write_parquet(made) if output.suffix == ".parquet" else rows.write_csv(made)
 
 
 def main() -> None:

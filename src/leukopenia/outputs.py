@@ -101,8 +101,12 @@ def disk_errors(target: Path) -> Iterator[None]:
             f"{target} cannot be written.", str(error.strerror), "Check the path and its permissions."
         ) from None
     except Exception as error:
-        if type(error).__module__.startswith(("duckdb", "_duckdb")) and "No space left" in str(error):
+        # The engines have errors of their own, in which the one of the system is a part of the text.
+        engine = type(error).__module__.startswith(("duckdb", "_duckdb", "polars"))
+        if engine and os.strerror(errno.ENOSPC) in str(error):
             raise OutputError(f"The disk is full: {target} was not written.", "", "Make room and run again.") from None
+        if engine and os.strerror(errno.EFBIG) in str(error):
+            raise OutputError(f"{target} cannot be written.", os.strerror(errno.EFBIG), "Raise the limit.") from None
         raise
 
 
@@ -151,13 +155,29 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
 
 
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A file to write into, which takes the place of `path` at the end, or is removed.
+
+    Raises
+    ------
+    OutputError
+        The disk is full, or the place cannot be written to.
+    """
+    made = path.with_name(f".{path.name}.making")
+    try:
+        with disk_errors(path):
+            yield made
+            _sync(made)
+            made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write beside, then rename."""
-    with disk_errors(path):
-        beside = path.with_name(f".{path.name}.making")
-        beside.write_text(text, encoding="utf-8")
-        _sync(beside)
-        beside.replace(path)
+    """Write a text file, all or nothing."""
+    with beside(path) as made:
+        made.write_text(text, encoding="utf-8")
 
 
 def digest(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,9 +48,9 @@ class Policy:
         """
         rows = defaults if defaults is not None else _default_rows()
         values = {row["name"]: row["value"] for row in rows}
-        allowed = {row["name"]: row["allowed"] for row in rows}
+        known = {row["name"]: row for row in rows}
         for name, value in {**(changes or {}), **named}.items():
-            values[name] = _checked(name, _text(value), allowed)
+            values[name] = _checked(name, _text(value), known)
         return cls(values)
 
     @classmethod
@@ -101,22 +102,37 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _checked(name: str, value: str, allowed: Mapping[str, str]) -> str:
-    if name not in allowed:
-        near = difflib.get_close_matches(name, allowed, n=1)
+def _checked(name: str, value: str, known: Mapping[str, Mapping[str, str]]) -> str:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
         raise UsageError(
             f"The policy has no value {name!r}.",
             f"Did you mean {near[0]!r}?" if near else "",
             "leukopenia knowledge policy lists all.",
         )
-    if allowed[name] and value not in allowed[name].split(";"):
-        raise UsageError(f"{name} cannot be {value!r}.", "", f"Choose one of: {allowed[name].replace(';', ', ')}.")
+    allowed = known[name]["allowed"]
+    several = ";" in known[name]["value"]
+    if allowed == "number":
+        _check_number(name, value, optional=not known[name]["value"] or name.startswith(("onset.", "bound.")))
+    elif allowed and not all(part in allowed.split(";") for part in (value.split(";") if several else [value])):
+        raise UsageError(f"{name} cannot be {value!r}.", "", f"Choose one of: {allowed.replace(';', ', ')}.")
     if name == "as_of" and value:
         try:
             datetime.fromisoformat(value)
         except ValueError:
             raise UsageError(f"as_of cannot be {value!r}.", "", "Write it as 2026-11-22.") from None
     return value
+
+
+def _check_number(name: str, value: str, optional: bool) -> None:
+    if not value and optional:
+        return
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise UsageError(f"{name} cannot be {value!r}.", "", "Write a number, 0 or more.")
 
 
 def _default_rows() -> Rows:

@@ -83,7 +83,7 @@ def test_an_earlier_result_is_replaced(tmp_path: Path) -> None:
 
 def test_two_sources_meet(tmp_path: Path) -> None:
     drugs = omop(tmp_path)
-    labs = text(tmp_path / "labs.csv", LONG.replace("\n1,", "\n11,"))
+    labs = text(tmp_path / "labs.csv", LONG.replace("\n1,", "\n11,").replace("2024", "2020"))
     succeeds("run", labs, drugs, "-o", tmp_path / "r")
     flags = table(tmp_path / "r", "risks")
     assert "drug:clozapine" in flags.filter(pl.col("patient_id") == "11")["detail"].to_list()
@@ -103,7 +103,7 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
-    text(tmp_path / "labs.csv" / "notes.txt", "not a table")
+    text(tmp_path / "labs.csv" / "scan.pdf", "not a table")
     fails(3, "run", tmp_path / "labs.csv", "-o", tmp_path / "r")
     fails(3, "grade", tmp_path / "labs.csv")
     fails(2, "run", long(tmp_path / "other"), "-o", tmp_path / "r", "--policy", tmp_path / "labs.csv")
@@ -219,23 +219,23 @@ def test_hostile_strings_are_escaped_in_the_report(tmp_path: Path) -> None:
 
 
 def test_grade(tmp_path: Path) -> None:
-    rows = "analyte,value,unit,low,note\nneutrophils,0.4,10^9/L,1.5,a\nwbc,3500,cells/uL,,b\nplatelets,<5,K/uL,150,c\n"
+    rows = "analyte,value,unit,low,note\nneutrophils,0.4,10^9/L,1.5,a\nwbc,3500,cells/uL,,b\nwbc,<0.5,K/uL,4.0,c\n"
     source = text(tmp_path / "t.csv", rows)
     said = pl.read_csv(succeeds("grade", source, "--standard", "ctcae-5.0", "--standard", "ctcae-6.0").encode())
     assert said.columns == ["analyte", "value", "unit", "low", "note", "standard", "grade", "reason"]
     found = {(row["note"], row["standard"]): (row["grade"], row["reason"]) for row in said.to_dicts()}
     assert found == {
-        ("a", "ctcae-5.0"): (4, None),
-        ("a", "ctcae-6.0"): (3, None),
+        ("a", "ctcae-5.0"): (4, ""),
+        ("a", "ctcae-6.0"): (3, ""),
         ("b", "ctcae-5.0"): (None, "no_laboratory_limit"),
         ("b", "ctcae-6.0"): (None, "no_laboratory_limit"),
-        ("c", "ctcae-5.0"): (4, None),
-        ("c", "ctcae-6.0"): (4, None),
+        ("c", "ctcae-5.0"): (4, ""),
+        ("c", "ctcae-6.0"): (4, ""),
     }
 
 
 def test_grade_reads_and_writes_tables_of_each_kind(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"analyte": ["wbc"], "value": [1.5], "unit": ["10^9/L"], "low": [4.0]})
+    frame = pl.DataFrame({"analyte": ["wbc"], "value": [1.4], "unit": ["10^9/L"], "low": [4.0], "age_days": [9000]})
     frame.write_parquet(tmp_path / "t.parquet")
     frame.write_csv(tmp_path / "t.tsv", separator="\t")
     for name in ("t.parquet", "t.tsv"):

@@ -83,11 +83,11 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(tmp_path: Path, sources: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 256 kB; where none can be mounted the test is skipped, as the limit of file sizes has its own."""
+    """A disk of 1 MB; where none can be mounted the test is skipped, as the limit of file sizes has its own."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("a small disk cannot be mounted here")

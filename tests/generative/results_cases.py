@@ -11,7 +11,20 @@ NAN, INF = float("nan"), float("inf")
 
 COUNTS = (
     *(0.0, 0.000001, 0.099999, 0.1, 0.100001, 0.45, 0.499999, 0.5, 0.500001, 0.999999, 1.0, 1.000001),
-    *(1.25, 1.4999999999999998, 1.499999, 1.5, 1.500001, 0.1 + 0.2, 2.0, 4.2, 4.305, 12.345678, 99.999999, 500.0),
+    *(
+        1.25,
+        1.4999999999999998,
+        1.499999,
+        1.5,
+        1.500001,
+        0.1 + 0.2,
+        2.0,
+        4.2,
+        4.305,
+        12.345678,
+        99.999999,
+        500.0,
+    ),
     *(500.000001, 1000.0, 1000.000001, 3000.0, 100_000.0, -1.0, 5e6),
 )
 PERCENTS = (0.0, 0.5, 1.0, 12.31, 33.333333, 45.0, 60.1, 98.0, 99.9, 100.0, 100.000001, 0.000001, 250.0, -1.0)
@@ -22,7 +35,27 @@ NUMBERS = {
     "temperature": (36.5, 37.9, 38.0, 38.000001, 38.2, 38.3, 38.300001, 39.1, -5.0),
     "other": (0.0, 1.0, 3.5, 100_000.0, 100_001.0),
 }
-LIMITS = (None, None, 0.0, 0.5, 1.2, 1.5, 1.8, 2.0, 4.0, 2000.0, 4000.0, 1500.0, -1.0, 7.5, 11.0, 11_000.0, 1e6, NAN, INF)
+LIMITS = (
+    None,
+    None,
+    0.0,
+    0.5,
+    1.2,
+    1.5,
+    1.8,
+    2.0,
+    4.0,
+    2000.0,
+    4000.0,
+    1500.0,
+    -1.0,
+    7.5,
+    11.0,
+    11_000.0,
+    1e6,
+    NAN,
+    INF,
+)
 TEXTS = {
     "<0.5": ("number", 0.5, "<"),
     "<=1.5": ("number", 1.5, "<="),
@@ -62,7 +95,9 @@ def _signals() -> list[Signal]:
             made.append(Signal(component, "1", 0.01, multiplier=100.0))
     made.append(Signal("haemoglobin", "g/dL", 0.1, multiplier=10.0))
     made.append(Signal("temperature", "degF", shift=32.0, multiplier=5.0, divisor=9.0))
-    return made + [Signal(one, "house", copy=1) for one in ("wbc", "neutrophils", "neutrophils_pct", "platelets")]
+    return made + [
+        Signal(one, "house", copy=1) for one in ("wbc", "neutrophils", "neutrophils_pct", "platelets")
+    ]
 
 
 SIGNALS = _signals()
@@ -137,7 +172,9 @@ def _result(draw: Any, signals: list[Signal], number: int) -> Row:
         # Row ids are unique in their source only, and do not follow the order of time.
         **{"source": source, "row_id": (number * 7) % 16 * 9, "patient_id": draw(st.sampled_from([1, 1, 2]))},
         "minute": minute,
-        "time_precision": "none" if minute is None else draw(st.sampled_from(["minute", "minute", "day", "month", "year"])),
+        "time_precision": "none"
+        if minute is None
+        else draw(st.sampled_from(["minute", "minute", "day", "month", "year"])),
         "utc_offset": draw(st.sampled_from([None, 60])),
         **_signal_columns(signal),
         **_value(draw, signal),
@@ -155,7 +192,11 @@ def _value(draw: Any, signal: Signal) -> Row:
         value = draw(st.integers(0, 12_000_000)) / 1_000_000
     if kind == "broken":
         value = draw(st.sampled_from([NAN, INF, -INF]))
-    text = draw(st.sampled_from(list(TEXTS))) if kind in ("text", "both", "broken") and draw(st.integers(0, 3)) else None
+    text = (
+        draw(st.sampled_from(list(TEXTS)))
+        if kind in ("text", "both", "broken") and draw(st.integers(0, 3))
+        else None
+    )
     return {
         "value": None if kind in ("none", "text") else _as_reported(value, signal),
         "text": text,

@@ -103,7 +103,11 @@ def _packed(cases: list[Case]) -> Case:
 
 
 def _moved(row: Row, number: int) -> Row:
-    moved = {name: step * number + row[name] for name, step in (("patient_id", PERSONS), ("row_id", ROWS)) if name in row}
+    moved = {
+        name: step * number + row[name]
+        for name, step in (("patient_id", PERSONS), ("row_id", ROWS))
+        if name in row
+    }
     return row | moved
 
 
@@ -117,7 +121,12 @@ def compare(room: Room, case: Case, engine: Engine) -> None:
         found = _by_key(engine.collect(frame).to_dicts(), key, name)
         expected = _by_key(twin[name], key, name)
         for one in sorted({*found, *expected}, key=str):
-            _same(found.get(one), expected.get(one), room.tolerance, f"{engine.name}: {name} {dict(zip(key, one, strict=True))}")
+            _same(
+                found.get(one),
+                expected.get(one),
+                room.tolerance,
+                f"{engine.name}: {name} {dict(zip(key, one, strict=True))}",
+            )
 
 
 def _by_key(rows: list[Row], key: tuple[str, ...], name: str) -> dict[tuple[Any, ...], Row]:
@@ -134,7 +143,9 @@ def _same(found: Row | None, expected: Row | None, tolerance: float, where: str)
     assert expected is not None, f"{where}: the twin has no such row, the room {found}"
     assert set(found) >= set(expected), f"{where}: the room lacks {set(expected) - set(found)}"
     differing = {
-        column: (found[column], value) for column, value in expected.items() if not _equal(found[column], value, tolerance)
+        column: (found[column], value)
+        for column, value in expected.items()
+        if not _equal(found[column], value, tolerance)
     }
     assert not differing, f"{where}: room and twin differ in {differing}"
 
@@ -157,7 +168,9 @@ def _text_ids(row: Row) -> Row:
     return row | {name: str(row[name]) for name in ("patient_id", "row_id") if name in row}
 
 
-def load(case: Case, engine: Engine, name: str, contract: str, extra: Mapping[str, Any] | None = None) -> Frame:
+def load(
+    case: Case, engine: Engine, name: str, contract: str, extra: Mapping[str, Any] | None = None
+) -> Frame:
     """One table of a case in the engine, in contract shape, with extra columns of the named Polars types."""
     table = TABLES[contract]
     ids: Any = pl.String if case.text_ids else pl.Int64

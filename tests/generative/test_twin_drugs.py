@@ -8,14 +8,17 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import strategies as st
-from plain import drugs as plain
 from running import Case, Room, Row, compare_packed, explore, gather, load
 
 from leukopenia.engine import Engine, Frame
 from leukopenia.harmonise import drugs
+from plain import drugs as plain
 
 DAY = 1440
-INGREDIENTS = {"clozapine": ["drug:clozapine"], "co-trimoxazole": ["drug:sulfamethoxazole", "drug:trimethoprim"]}
+INGREDIENTS = {
+    "clozapine": ["drug:clozapine"],
+    "co-trimoxazole": ["drug:sulfamethoxazole", "drug:trimethoprim"],
+}
 TIMES = [day * DAY + minute for day in (0, 1, 7, 8, 15, 30, -3) for minute in (-1, 0, 1)]
 
 
@@ -40,12 +43,18 @@ def drug_cases(draw: Any) -> Case:
 def _row(draw: Any, number: int) -> Row:
     start = draw(st.sampled_from([None, *TIMES]))
     return {
-        **{"source": draw(st.sampled_from(["a", "b"])), "row_id": number * 5 % 12, "patient_id": draw(st.sampled_from([1, 1, 2]))},
+        **{
+            "source": draw(st.sampled_from(["a", "b"])),
+            "row_id": number * 5 % 12,
+            "patient_id": draw(st.sampled_from([1, 1, 2])),
+        },
         "start": start,
         "end": draw(st.sampled_from([None, *TIMES])),
         "time_precision": "none" if start is None else draw(st.sampled_from(["minute", "day"])),
         **_signal(draw(st.sampled_from(["clozapine", "clozapine", "co-trimoxazole", "unknown"]))),
-        "status": draw(st.sampled_from(["administered", "dispensed", "stated", "ordered", "ordered", "not_given"])),
+        "status": draw(
+            st.sampled_from(["administered", "dispensed", "stated", "ordered", "ordered", "not_given"])
+        ),
         "dose": draw(st.sampled_from([None, 0.0, 12.5, 100.0])),
         "dose_unit": draw(st.sampled_from(["", "mg"])),
     }
@@ -54,7 +63,9 @@ def _row(draw: Any, number: int) -> Row:
 def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     raw = load(case, engine, "raw_drugs", "raw_drugs", {"code": pl.String})
     known = [
-        _signal(name) | {"ingredient": one, "reason": ""} for name, found in INGREDIENTS.items() for one in found
+        _signal(name) | {"ingredient": one, "reason": ""}
+        for name, found in INGREDIENTS.items()
+        for one in found
     ]
     given = engine.materialise(drugs.given(raw, engine.load(pl.DataFrame(known), "ingredients")), "given")
     policy = case.chosen
@@ -69,7 +80,9 @@ def twin(case: Case) -> Mapping[str, list[Row]]:
     assert len(given) == len(usable) + sum(row["set_aside"] for row in plain.issues(given))
     return {
         "given": given,
-        "exposures": plain.exposures(given, policy.number("exposure.join_days"), policy.flag("exposure.orders")),
+        "exposures": plain.exposures(
+            given, policy.number("exposure.join_days"), policy.flag("exposure.orders")
+        ),
         "issues": plain.issues(given),
     }
 

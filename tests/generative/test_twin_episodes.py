@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import strategies as st
-from plain import episodes as plain
-from plain import risks as plain_risks
 from running import KNOWLEDGE, Case, Room, Row, compare_packed, explore, gather, load
 
 from leukopenia.detect import episodes, risks
 from leukopenia.engine import Engine, Frame
+from plain import episodes as plain
+from plain import risks as plain_risks
 
 DAY = 1440
 AS_OF = 3000 * DAY
@@ -41,14 +41,20 @@ GRADES = [name for name in MARKS if name.startswith("grade_")]
 def episode_cases(draw: Any) -> Case:
     """Counts of up to three lines, from as_of backwards in steps that lie on and beside every limit of the policy."""
     counts = []
-    lines = draw(st.sampled_from([[(1, "neutrophils")], [(1, "wbc"), (1, "neutrophils")], [(1, "neutrophils"), (2, "wbc")]]))
+    lines = draw(
+        st.sampled_from(
+            [[(1, "neutrophils")], [(1, "wbc"), (1, "neutrophils")], [(1, "neutrophils"), (2, "wbc")]]
+        )
+    )
     for patient, analyte in lines:
         minute = AS_OF - draw(st.sampled_from([-1, 0, 7 * DAY - 1, 7 * DAY, 8 * DAY, 30 * DAY, -10 * DAY]))
         for _ in range(draw(st.integers(1, 10))):
             counts.append(_count(draw, patient, analyte, minute, len(counts)))
             minute -= draw(st.sampled_from(STEPS))
     times = [row["minute"] + shift for row in counts for shift in (-1, 0, 1, DAY)]
-    cycles = {(draw(st.sampled_from([1, 2])), draw(st.sampled_from(times))) for _ in range(draw(st.integers(0, 3)))}
+    cycles = {
+        (draw(st.sampled_from([1, 2])), draw(st.sampled_from(times))) for _ in range(draw(st.integers(0, 3)))
+    }
     deaths = draw(st.sampled_from([{}, {1: None}, {1: AS_OF}, {1: AS_OF, 2: AS_OF - DAY}]))
     tables = {
         "counts": counts,
@@ -73,7 +79,11 @@ def _count(draw: Any, patient: int, analyte: str, minute: int, number: int) -> R
         **{"source": "a", "row_id": number},
         "interval_id": draw(st.sampled_from(["", "published-1"])),
         "is_low": is_low,
-        "recovered": draw(st.sampled_from([True, True, False])) if is_low is False else None if is_low is None else False,
+        "recovered": draw(st.sampled_from([True, True, False]))
+        if is_low is False
+        else None
+        if is_low is None
+        else False,
         **{name: draw(st.sampled_from([None, 0, 1, 2, 3, 4])) for name in GRADES},
     }
 
@@ -81,7 +91,10 @@ def _count(draw: Any, patient: int, analyte: str, minute: int, number: int) -> R
 def _small(case: Case, engine: Engine, name: str, column: str) -> Frame:
     ids = pl.String if case.text_ids else pl.Int64
     schema = {"patient_id": ids, column: pl.Int64}
-    rows = [(str(row["patient_id"]) if case.text_ids else row["patient_id"], row[column]) for row in case.tables[name]]
+    rows = [
+        (str(row["patient_id"]) if case.text_ids else row["patient_id"], row[column])
+        for row in case.tables[name]
+    ]
     return engine.load(pl.DataFrame(rows, schema=schema, orient="row"), name)
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import strategies as st
-from plain import episodes as plain_episodes
-from plain import grades as plain_grades
-from plain import limits as plain
 from running import KNOWLEDGE, Case, Room, Row, compare_packed, explore, gather, load
 
 from leukopenia.detect import episodes, grades
 from leukopenia.engine import Engine, Frame
 from leukopenia.reference import choose
+from plain import episodes as plain_episodes
+from plain import grades as plain_grades
+from plain import limits as plain
 
 HOUR, DAY = 60, 1440
 STANDARDS = ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")
@@ -39,10 +39,16 @@ AGES = (
 
 def _near(analyte: str) -> list[float]:
     """Every limit of an analyte, and its neighbours in the sixth decimal."""
-    limits = {float(row["limit"]) for row in KNOWLEDGE["criteria"] if row["analyte"] == analyte and row["limit"]}
+    limits = {
+        float(row["limit"]) for row in KNOWLEDGE["criteria"] if row["analyte"] == analyte and row["limit"]
+    }
     chosen = {row["interval_id"] for row in KNOWLEDGE["interval_choice"] if row["analyte"] == analyte}
-    limits |= {float(row["low"]) for row in KNOWLEDGE["intervals"] if row["interval_id"] in chosen and row["low"]}
-    limits |= {float(row["value"]) for row in KNOWLEDGE["policy"] if row["name"].endswith(f"without_limit.{analyte}")}
+    limits |= {
+        float(row["low"]) for row in KNOWLEDGE["intervals"] if row["interval_id"] in chosen and row["low"]
+    }
+    limits |= {
+        float(row["value"]) for row in KNOWLEDGE["policy"] if row["name"].endswith(f"without_limit.{analyte}")
+    }
     micro = {round(limit * 1_000_000) + step for limit in (*limits, *OWN_LIMITS) for step in (-1, 0, 1)}
     return [0.0, *(one / 1_000_000 for one in sorted(micro) if one >= 0)]
 
@@ -70,7 +76,9 @@ def _patient(draw: Any, number: int) -> Row:
         "patient_id": number,
         "sex": draw(st.sampled_from(["male", "female", "other", "unknown"])),
         "birth": birth,
-        "birth_precision": "none" if birth is None else draw(st.sampled_from(["minute", "minute", "day", "year"])),
+        "birth_precision": "none"
+        if birth is None
+        else draw(st.sampled_from(["minute", "minute", "day", "year"])),
         "death": None,
         "hiv_from": draw(st.sampled_from([None, None, 0, 20_000_000])),
         "duffy_null": draw(st.sampled_from([False, False, True])),
@@ -103,7 +111,9 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     policy = case.chosen
     counts, patients = load(case, engine, "counts", "counts"), load(case, engine, "patients", "patients")
     present = frozenset(row["analyte"] for row in case.tables["counts"])
-    aged = engine.materialise(choose.choose(choose.with_age(counts, patients), KNOWLEDGE, policy, present), "aged")
+    aged = engine.materialise(
+        choose.choose(choose.with_age(counts, patients), KNOWLEDGE, policy, present), "aged"
+    )
     direction, onset = policy.text("direction"), policy.text("onset")
     prepared = grades.prepare(aged, policy, direction)
     graded = grades.grade(prepared, KNOWLEDGE, STANDARDS, direction, present)

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import strategies as st
-from plain import people as plain
 from running import Case, Room, Row, compare_packed, explore, gather, load
 
 from leukopenia.engine import Engine, Frame
 from leukopenia.harmonise import diagnoses, persons
+from plain import people as plain
 
 TIMES = [-2_000_000, -1_000_000_001, 0, 0, 1440, 1441, 50_000]
 CONDITIONS = {
@@ -71,7 +71,9 @@ def _person(draw: Any, number: int) -> Row:
         **_base(draw, number),
         "sex": draw(st.sampled_from(["male", "female", "other", "unknown"])),
         "birth": birth,
-        "birth_precision": "none" if birth is None else draw(st.sampled_from(["minute", "day", "month", "year"])),
+        "birth_precision": "none"
+        if birth is None
+        else draw(st.sampled_from(["minute", "day", "month", "year"])),
         "death": draw(st.sampled_from([None, None, *TIMES])),
     }
 
@@ -83,7 +85,9 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     conditions = engine.materialise(diagnoses.conditions(raw, meaning), "conditions")
     people = persons.patients(load(case, engine, "raw_persons", "raw_persons"), conditions)
     ids = pl.String if case.text_ids else pl.Int64
-    counted = [str(row["patient_id"]) if case.text_ids else row["patient_id"] for row in case.tables["counted"]]
+    counted = [
+        str(row["patient_id"]) if case.text_ids else row["patient_id"] for row in case.tables["counted"]
+    ]
     counts = engine.load(pl.DataFrame({"patient_id": counted}, schema={"patient_id": ids}), "counted")
     return {
         "conditions": conditions,

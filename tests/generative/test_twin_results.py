@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 import polars as pl
 import pytest
-from plain import counts as plain_counts
-from plain import results as plain
 from results_cases import meanings, result_cases, wordings
 from running import Case, Room, Row, compare_packed, explore, gather, load
 
 from leukopenia.engine import Engine, Frame
 from leukopenia.harmonise import draws, measures
+from plain import counts as plain_counts
+from plain import results as plain
 
+SOURCES = ["a", "b"]
 BOUNDS = {"neutrophils": 1.5, "lymphocytes": 1.0}
 MEANINGS = {tuple(row[name] for name in plain.SIGNAL): row for row in meanings()}
 WORDINGS = {row["text"]: row for row in wordings()}
@@ -23,7 +24,9 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     raw = load(case, engine, "raw_results", "raw_results", {"code": pl.String})
     meaning = engine.load(pl.DataFrame(meanings()), "meanings")
     worded = engine.load(pl.DataFrame(wordings()), "wordings")
-    made = engine.materialise(measures.measures(raw, meaning, worded, case.chosen.flag("repair_units")), "measures")
+    made = engine.materialise(
+        measures.measures(raw, meaning, worded, case.chosen.flag("repair_units")), "measures"
+    )
     codes = {row["code"] for row in case.tables["raw_results"]}
     present = sorted({row["component"] for row in MEANINGS.values() if row["code"] in codes})
     lines = draws.makeable(present, BOUNDS)
@@ -32,7 +35,7 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
         "measures": made,
         "findings": measures.findings(made),
         "issues": measures.set_aside(made),
-        "counts": draws.counts(made, present, analytes, BOUNDS, ["a", "b"]),
+        "counts": draws.counts(made, present, analytes, BOUNDS, SOURCES),
     }
 
 

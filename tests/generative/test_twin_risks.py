@@ -8,18 +8,27 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import strategies as st
-from plain import risks as plain
 from running import KNOWLEDGE, Case, Room, Row, compare_packed, explore, gather, load
 
 from leukopenia.detect import risks
 from leukopenia.engine import Engine, Frame
+from plain import risks as plain
 
 DAY = 1440
 START = 10_000 * DAY
 COUNT_TIMES = [START + shift for shift in (0, 0, 60, DAY, DAY + 1, 2 * DAY, 7 * DAY, 7 * DAY + 1)]
 TEMPERATURE_TIMES = [START + shift for shift in (-1, 0, 59, 60, 61, 119, 120, DAY - 1, DAY, DAY + 1, 3 * DAY)]
 SUSPECTS = [row["ingredient"] for row in KNOWLEDGE["agranulocytosis_drugs"]][:3]
-ANALYTES = ("neutrophils", "neutrophils", "neutrophils", "wbc", "lymphocytes", "haemoglobin", "platelets", "monocytes")
+ANALYTES = (
+    "neutrophils",
+    "neutrophils",
+    "neutrophils",
+    "wbc",
+    "lymphocytes",
+    "haemoglobin",
+    "platelets",
+    "monocytes",
+)
 VALUES = [one + step for one in (0.1, 0.2, 0.5, 1.0, 1.5) for step in (-0.000001, 0.0, 0.000001)] + [0.0, 4.0]
 FILM = ("blasts", "blasts_pct", "myelocytes", "promyelocytes_pct", "nucleated_red_cells", "platelet_clumps")
 
@@ -58,7 +67,11 @@ def _count(draw: Any, number: int) -> Row:
 def _finding(draw: Any, number: int, temperatures: bool) -> Row:
     finding = "temperature" if temperatures else draw(st.sampled_from(FILM))
     minute = draw(st.sampled_from(TEMPERATURE_TIMES if temperatures else COUNT_TIMES[:4]))
-    numbers = [36.6, 37.999999, 38.0, 38.0, 38.000001, 38.3, 38.3, 38.300001, 39.0] if temperatures else [0.0, 1.0, 0.5]
+    numbers = (
+        [36.6, 37.999999, 38.0, 38.0, 38.000001, 38.3, 38.3, 38.300001, 39.0]
+        if temperatures
+        else [0.0, 1.0, 0.5]
+    )
     value = draw(st.sampled_from([None, *numbers, *numbers]))
     words = [None, "Few", "NONE SEEN", "None.", "negative", "Present", "ABSENT"]
     return {

@@ -139,7 +139,7 @@ def test_links_lead_somewhere(path: Path, generated: Path) -> None:
 
 
 def test_links_of_generated_pages_lead_somewhere(generated: Path) -> None:
-    found = []
+    found: list[str] = []
     for path in sorted(generated.rglob("*.md")):
         place = GENERATED / path.relative_to(generated)
         found += broken(path, path.read_text(encoding="utf-8"), place, generated)

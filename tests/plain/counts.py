@@ -46,20 +46,29 @@ def counts(measured: Iterable[Row], bounds: dict[str, float]) -> list[Row]:
     drawn: dict[tuple[Any, int], Draw] = {}
     for row in measured:
         if not row["reason"]:
-            drawn.setdefault((row["patient_id"], row["minute"]), {}).setdefault(row["component"], []).append(row)
+            drawn.setdefault((row["patient_id"], row["minute"]), {}).setdefault(row["component"], []).append(
+                row
+            )
     made = []
     for (patient, minute), draw in drawn.items():
         for analyte in ANALYTES:
             found = next(_ways(analyte, draw, bounds), None)
             if found is not None:
-                made.append({"patient_id": patient, "analyte": analyte, "minute": minute} | _described(found, analyte, draw))
+                made.append(
+                    {"patient_id": patient, "analyte": analyte, "minute": minute}
+                    | _described(found, analyte, draw)
+                )
     return made
 
 
 def best(draw: Draw, component: str) -> Row | None:
     """Laboratory before copy, measured before bounded, then the lowest."""
     rows = draw.get(component, [])
-    return min(rows, key=lambda row: (row["rank"] >= 5, COMPARATORS.index(row["comparator"]), row["micro"]), default=None)
+    return min(
+        rows,
+        key=lambda row: (row["rank"] >= 5, COMPARATORS.index(row["comparator"]), row["micro"]),
+        default=None,
+    )
 
 
 def measured(draw: Draw, component: str) -> int | None:

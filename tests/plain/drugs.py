@@ -84,7 +84,10 @@ def _runs(rows: list[Row], gap: float) -> list[list[Row]]:
 def _joined(run: list[Row]) -> Row:
     first = run[0]
     return {
-        **{name: first[name] for name in ("patient_id", "ingredient", "start", "dose", "dose_unit", "source", "row_id")},
+        **{
+            name: first[name]
+            for name in ("patient_id", "ingredient", "start", "dose", "dose_unit", "source", "row_id")
+        },
         "end": max(row["end"] for row in run),
         "status": min((row["status"] for row in run), key=STRENGTH.index),
         "route": "systemic",

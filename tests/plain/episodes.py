@@ -62,7 +62,9 @@ def episodes(
         found = _confirmed(_walk(line, mine, policy, as_of), policy)
         for number, one in enumerate(found, start=1):
             followed = number < len(found)
-            made.append({"patient_id": patient, "analyte": analyte, "number": number, "followed": followed} | one)
+            made.append(
+                {"patient_id": patient, "analyte": analyte, "number": number, "followed": followed} | one
+            )
     return made
 
 
@@ -118,11 +120,18 @@ def _ends(one: Row, next_one: Row, cycles: list[int], policy: Mapping[str, str])
 
 
 def described(
-    episode: Row, severities: Iterable[Mapping[str, str]], standards: Iterable[str], policy: Mapping[str, str], death: int | None
+    episode: Row,
+    severities: Iterable[Mapping[str, str]],
+    standards: Iterable[str],
+    policy: Mapping[str, str],
+    death: int | None,
 ) -> Row:
     """A row of contracts.EPISODES from what `episodes` found."""
     lows, recovery = episode["lows"], episode["recovery"]
     nadir = min(lows, key=lambda row: (row["value"], row["minute"]))
+    if any(row["value"] == nadir["value"] and row["comparator"] == "" for row in lows):
+        # A measured count of the same value takes the sign of a bound away.
+        nadir = nadir | {"comparator": ""}
     onset, last_low = lows[0]["minute"], lows[-1]["minute"]
     days = ((last_low if recovery is None else recovery) - onset) // DAY
     patient, analyte, number = (episode[name] for name in ("patient_id", "analyte", "number"))

@@ -34,7 +34,11 @@ def aged(count: Row, patient: Row | None) -> Row:
 
 
 def limit(
-    count: Row, age: Row, choice: Iterable[Mapping[str, str]], intervals: Iterable[Mapping[str, str]], policy: Mapping[str, str]
+    count: Row,
+    age: Row,
+    choice: Iterable[Mapping[str, str]],
+    intervals: Iterable[Mapping[str, str]],
+    policy: Mapping[str, str],
 ) -> Row:
     """Laboratory, else published by age, sex and context, else none with its reason."""
     if count["low"] is not None:

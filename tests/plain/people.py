@@ -38,13 +38,19 @@ def patients(persons: Iterable[Row], conditions: Iterable[Row], counted: Iterabl
     rows, found = list(persons), list(conditions)
     ids = {row["patient_id"] for row in (*rows, *found)} | set(counted)
     return [
-        _patient(one, [row for row in rows if row["patient_id"] == one], [row for row in found if row["patient_id"] == one])
+        _patient(
+            one,
+            [row for row in rows if row["patient_id"] == one],
+            [row for row in found if row["patient_id"] == one],
+        )
         for one in ids
     ]
 
 
 def _patient(patient: Any, rows: list[Row], conditions: list[Row]) -> Row:
-    births = [(PRECISIONS.index(row["birth_precision"]), row["birth"]) for row in rows if row["birth"] is not None]
+    births = [
+        (PRECISIONS.index(row["birth_precision"]), row["birth"]) for row in rows if row["birth"] is not None
+    ]
     precision, birth = min(births, default=(PRECISIONS.index("none"), None))
     hiv = [row["start"] for row in conditions if row["condition"] == "cond:hiv"]
     return {

@@ -50,7 +50,9 @@ def _measure(row: Row, meaning: Row, wording: Row | None, repair: bool) -> Row:
     dropped = _absurd(low_micro, high_micro, meaning)
     comparator = row["comparator"] or (wording["worded_comparator"] if wording else "")
     return {
-        **{name: row[name] for name in ("source", "row_id", "patient_id", "minute", "time_precision", "text")},
+        **{
+            name: row[name] for name in ("source", "row_id", "patient_id", "minute", "time_precision", "text")
+        },
         "component": meaning["component"],
         "role": meaning["role"],
         "micro": micro,
@@ -137,12 +139,17 @@ def findings(measured: Iterable[Row]) -> list[Row]:
     """Numbers of findings and bands, and every result in words that has a time."""
     made = []
     for row in measured:
-        number = row["reason"] == "" and (row["role"] == "finding" or row["component"] in ("bands", "bands_pct"))
+        number = row["reason"] == "" and (
+            row["role"] == "finding" or row["component"] in ("bands", "bands_pct")
+        )
         word = row["reason"] == "word_result"
         if number or word:
             made.append(
                 {
-                    **{name: row[name] for name in ("patient_id", "minute", "time_precision", "source", "row_id")},
+                    **{
+                        name: row[name]
+                        for name in ("patient_id", "minute", "time_precision", "source", "row_id")
+                    },
                     "finding": row["component"],
                     "value": row["micro"] / 1_000_000 if number else None,
                     "text": row["text"] if word else None,

@@ -12,7 +12,9 @@ from plain.results import exact
 Row = dict[str, Any]
 Tables = Mapping[str, Any]
 
-IMMATURE = {f"{name}{form}" for name in ("metamyelocytes", "myelocytes", "promyelocytes") for form in ("", "_pct")}
+IMMATURE = {
+    f"{name}{form}" for name in ("metamyelocytes", "myelocytes", "promyelocytes") for form in ("", "_pct")
+}
 ABSENT = {"none", "neg", "negative", "absent", "normal"}
 WHITE = {"wbc", "neutrophils", "lymphocytes"}
 
@@ -44,7 +46,9 @@ def _of(rows: list[Row], patient: Any) -> list[Row]:
 def _by_counts(
     counts: list[Row], findings: list[Row], exposures: list[Row], knowledge: Tables, policy: Mapping[str, str]
 ) -> Iterator[Row]:
-    neutrophils = [row for row in counts if row["analyte"] == "neutrophils" and row["comparator"] not in (">", ">=")]
+    neutrophils = [
+        row for row in counts if row["analyte"] == "neutrophils" and row["comparator"] not in (">", ">=")
+    ]
     last = max((row["minute"] for row in neutrophils), default=0)
     fevers = {rule["definition"]: _fevers(findings, rule) for rule in knowledge["febrile_neutropenia"]}
     for rule in knowledge["agranulocytosis"]:
@@ -65,7 +69,9 @@ def _doubtful(doubtful: list[Row]) -> Iterator[Row]:
         yield from _flag("count_may_not_be_real", definition, times, latest, detail)
 
 
-def _flag(kind: str, definition: str, times: list[int], last: int, detail: str, source: str = "") -> Iterator[Row]:
+def _flag(
+    kind: str, definition: str, times: list[int], last: int, detail: str, source: str = ""
+) -> Iterator[Row]:
     if times:
         yield {
             "kind": kind,
@@ -79,11 +85,17 @@ def _flag(kind: str, definition: str, times: list[int], last: int, detail: str, 
 
 
 def _below(row: Row, limit: str, inclusive: bool = False) -> bool:
-    return bool(is_below(row["value"], row["comparator"], float(limit))) or (inclusive and row["value"] == float(limit))
+    return bool(is_below(row["value"], row["comparator"], float(limit))) or (
+        inclusive and row["value"] == float(limit)
+    )
 
 
 def _agranulocytosis(
-    neutrophils: list[Row], fevers: Mapping[str, list[int]], rule: Mapping[str, str], policy: Mapping[str, str], last: int
+    neutrophils: list[Row],
+    fevers: Mapping[str, list[int]],
+    rule: Mapping[str, str],
+    policy: Mapping[str, str],
+    last: int,
 ) -> Iterator[Row]:
     times = [row["minute"] for row in neutrophils if _below(row, rule["below"])]
     detail = f"neutrophils below {rule['below']} x 10^9/L"
@@ -103,7 +115,9 @@ def _near(times: list[int], fevers: list[int], window: str) -> list[int]:
 def _febrile(
     neutrophils: list[Row], fevers: list[int], rule: Mapping[str, str], policy: Mapping[str, str], last: int
 ) -> Iterator[Row]:
-    low = [row["minute"] for row in neutrophils if _below(row, rule["anc_below"], rule["anc_inclusive"] == "1")]
+    low = [
+        row["minute"] for row in neutrophils if _below(row, rule["anc_below"], rule["anc_inclusive"] == "1")
+    ]
     times = _near(low, fevers, rule["window_minutes"] or policy["fever.window_minutes"])
     severe = float(rule["anc_below"]) <= 0.5
     kind = "severe_neutropenia_with_fever" if severe else "febrile_neutropenia"
@@ -134,7 +148,8 @@ def _sustained(time: int, highest: Mapping[int, float], rule: Mapping[str, str])
         between = [value for at, value in highest.items() if earlier <= at <= time]
         long_enough = earlier < time and int(rule["sustained_minutes"] or 0) <= time - earlier <= DAY
         if long_enough and all(
-            _reaches(value, rule["sustained_temperature_from"], rule["sustained_inclusive"]) for value in between
+            _reaches(value, rule["sustained_temperature_from"], rule["sustained_inclusive"])
+            for value in between
         ):
             return True
     return False
@@ -161,7 +176,11 @@ def _cytopenia(counts: list[Row]) -> Iterator[Row]:
     for row in counts:
         low = draws.setdefault(row["minute"], set())
         if row["is_low"]:
-            low |= {"white" if row["analyte"] in WHITE else row["analyte"]} & {"white", "haemoglobin", "platelets"}
+            low |= {"white" if row["analyte"] in WHITE else row["analyte"]} & {
+                "white",
+                "haemoglobin",
+                "platelets",
+            }
     for kind, n, detail in (
         ("pancytopenia", 3, "white cells, haemoglobin and platelets low in one draw"),
         ("bicytopenia", 2, "white cells and one other line low in one draw"),
@@ -172,7 +191,9 @@ def _cytopenia(counts: list[Row]) -> Iterator[Row]:
 
 def _film(findings: list[Row]) -> Iterator[Row]:
     def times(names: set[str], seen_only: bool) -> set[int]:
-        return {row["minute"] for row in findings if row["finding"] in names and (_seen(row) or not seen_only)}
+        return {
+            row["minute"] for row in findings if row["finding"] in names and (_seen(row) or not seen_only)
+        }
 
     def flag(kind: str, definition: str, detail: str, *groups: set[str]) -> Iterator[Row]:
         together = set.intersection(*(times(group, True) for group in groups))
@@ -194,7 +215,10 @@ def _seen(finding: Row) -> bool:
 
 
 def infection_risk(
-    episodes: Iterable[Row], seen: Iterable[Row], severities: Iterable[Mapping[str, str]], policy: Mapping[str, str]
+    episodes: Iterable[Row],
+    seen: Iterable[Row],
+    severities: Iterable[Mapping[str, str]],
+    policy: Mapping[str, str],
 ) -> list[Row]:
     """Days below severe and profound, and depth x duration, per neutrophil episode.
 
@@ -210,7 +234,11 @@ def infection_risk(
             continue
         times = sorted(row["minute"] for row in every if row["patient_id"] == episode["patient_id"])
         spans = [(row, _span(row["minute"], times, carry)) for row in episode["rows"]]
-        deficit = sum((exact(float(limits["severe"])) - exact(row["value"])) * span for row, span in spans if _below(row, limits["severe"]))
+        deficit = sum(
+            (exact(float(limits["severe"])) - exact(row["value"])) * span
+            for row, span in spans
+            if _below(row, limits["severe"])
+        )
         made.append(
             {
                 "episode_id": f"{episode['patient_id']}/neutrophils/{episode['number']}",

@@ -228,7 +228,7 @@ def summarise(numbered: Frame, knowledge: Knowledge, standards: Iterable[str], p
         last_not_low=when((col("begins") == 1) & ~col("previous_low").fill_null(True)).then(col("previous_minute")).min(),
         nadir=col("nadir").min(),
         nadir_minute=when(at_nadir).then(col("minute")).min(),
-        nadir_measured=when(at_nadir & (col("comparator") == "")).then(col("minute")).min(),
+        measured_nadir=when(at_nadir & (col("comparator") == "")).then(1).otherwise(0).max(),
         nadir_below=when(at_nadir & (col("comparator") == "<")).then(col("minute")).min(),
         last_low=col("last_low").min(),
         recovery=when(recovery).then(col("minute")).min(),
@@ -251,7 +251,7 @@ def _described(grouped: Frame, knowledge: Knowledge, names: list[str], policy: P
     end = when(col("recovery").is_null()).then(col("last_low")).otherwise(col("recovery"))
     days = (end - col("onset")) // DAY
     comparator = (
-        when(col("nadir_measured") == col("nadir_minute"))
+        when(col("measured_nadir") == 1)
         .then(lit(""))
         .when(col("nadir_below") == col("nadir_minute"))
         .then(lit("<"))

@@ -60,8 +60,9 @@ def _with_last(neutrophils: Frame) -> Frame:
 
 
 def _under(limit: float) -> nw.Expr:
-    """Below a limit; '<0.5' is below 0.5 although its number is not."""
-    return (col("value") < limit) | ((col("value") == limit) & (col("comparator") == "<"))
+    """Certainly below a limit: '<0.5' is below 0.5 although its number is not, '>0.1' need not be."""
+    number = (col("value") < limit) & ~col("comparator").is_in([">", ">="])
+    return number | ((col("value") == limit) & (col("comparator") == "<"))
 
 
 def _first(rows: Frame, kind: str | nw.Expr, definition: str, source: str, detail: str | nw.Expr) -> Frame:
@@ -275,11 +276,14 @@ def infection_risk(numbered: Frame, knowledge: Knowledge, policy: Policy) -> Fra
             nw.concat_str(
                 [col("patient_id").cast(nw.String), lit("neutrophils"), col("number").cast(nw.String)], separator="/"
             ).alias("episode_id"),
-            *(_days(name) for name in ("minutes_severe", "minutes_profound")),
-            (col("deficit").cast(nw.Float64) * (1 / DAY) * 1e-6).alias("deficit"),
+            _ratio("minutes_severe", DAY).alias("days_severe"),
+            _ratio("minutes_profound", DAY).alias("days_profound"),
+            _ratio("deficit", DAY * 1_000_000).alias("deficit"),
         )
     )
 
 
-def _days(name: str) -> nw.Expr:
-    return (col(name).cast(nw.Float64) * (1 / DAY)).alias(name.replace("minutes", "days"))
+def _ratio(name: str, by: int) -> nw.Expr:
+    number = col(name).cast(nw.Float64)
+    # Polars would turn a division by a literal into a product; a column it divides as IEEE asks.
+    return number / (lit(float(by)) + number * 0.0)

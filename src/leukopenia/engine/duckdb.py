@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from leukopenia.engine import Frame
+from leukopenia.errors import UsageError
 
 _OFFSET = r"\s*(Z|[+-]\d{2}:?\d{2})$"
 
@@ -31,9 +32,16 @@ class DuckDBEngine:
             self._set(name, False)
         self._set("enable_progress_bar", False)
         if memory_limit:
-            self._set("memory_limit", memory_limit)
+            self._limit_memory(memory_limit)
         if threads:
             self._set("threads", threads)
+
+    def _limit_memory(self, limit: str) -> None:
+        try:
+            self._set("memory_limit", limit)
+        except duckdb.Error:
+            self.close()
+            raise UsageError(f"The memory limit cannot be {limit!r}.", "", "Write it as 500MB or 4GB.") from None
 
     def _set(self, name: str, value: object) -> None:
         self._connection.execute(f"set {name} = ?", [value])

@@ -72,7 +72,7 @@ def counts(
     made = _derive(components, bounds)
     if not made:
         return _none(measured)
-    return _long(drawn.with_columns(*made.values()), analytes, list(made), components)
+    return _long(drawn.with_columns(*made.values()), analytes, list(made), components, _merges(sources))
 
 
 def makeable(present: Collection[str], bounds: dict[str, float]) -> list[str]:
@@ -108,7 +108,9 @@ def draws(measured: Frame, components: list[str], sources: Sequence[str] = ()) -
         aggregates += _aggregates(name)
         if name in LINES or name in ORIGINS.values():
             aggregates += _first_row(name, sources)
-    return usable.with_columns(vague=_vagueness()).group_by(*DRAW).agg(col("vague").max(), *aggregates)
+    return usable.with_columns(vague=_vagueness()).group_by(*DRAW).agg(
+        col("vague").max(), col("source").min(), *aggregates
+    )
 
 
 def _vagueness() -> nw.Expr:
@@ -140,12 +142,17 @@ def _first_row(name: str, sources: Sequence[str]) -> list[nw.Expr]:
     """Source and row that a component stands in: measured by the laboratory before all others, then by source and row."""
     here = col("component") == name
     places = [here & (col("rank") == 0), here]
-    if len(sources) > 1:
+    if _merges(sources):
         places = [place & (col("source") == source) for place in places for source in sorted(sources)]
+    columns = {"row": "row_id"} | ({"source": "source"} if _merges(sources) else {})
     return [
         nw.coalesce(*(when(place).then(col(column)).min() for place in places)).alias(f"{name}_{suffix}")
-        for column, suffix in (("source", "source"), ("row_id", "row"))
+        for suffix, column in columns.items()
     ]
+
+
+def _merges(sources: Sequence[str]) -> bool:
+    return len(sources) > 1
 
 
 def _value(name: str) -> nw.Expr:
@@ -264,20 +271,20 @@ def _bounded(below: float, components: list[str]) -> nw.Expr:
     return when(none & low).then(_packed(_value("wbc"), rank, "bounded_by_wbc"))
 
 
-def _long(frame: Frame, analytes: Frame, names: list[str], components: list[str]) -> Frame:
+def _long(frame: Frame, analytes: Frame, names: list[str], components: list[str], merges: bool) -> Frame:
     """Wide draws -> one row per analyte, by a cross join: the draws are read once, however many analytes there are."""
     crossed = frame.join(analytes, how="cross")
     own = [name for name in names if name in components]
     none = lit(None).cast(nw.Int64)
     origins = {way: name for way, name in ORIGINS.items() if name in components}
-    columns = [f"{name}_{suffix}" for name in origins.values() for suffix in ("row", "source")]
-    wbc = [col(f"wbc_{suffix}") if "wbc" in components else lit(None) for suffix in ("row", "source")]
+    places = [_places(suffix, own, origins, components) for suffix in (("row", "source") if merges else ("row",))]
     picked = crossed.select(
         "patient_id",
         "analyte",
         "minute",
         "vague",
-        *columns,
+        "source",
+        *(place for found in places for place in found),
         made=_pick(names, "made", none),
         own_low=_pick(own, "low", none),
         own_high=_pick(own, "high", none),
@@ -285,12 +292,14 @@ def _long(frame: Frame, analytes: Frame, names: list[str], components: list[str]
         least=_pick(own, "least", none),
         most=_pick(own, "most", none),
         own_repaired=_pick(own, "repaired", lit(0)),
-        own_row=_pick(own, "row", lit(None)),
-        own_source=_pick(own, "source", lit(None)),
-        wbc_row=wbc[0],
-        wbc_source=wbc[1],
     ).filter(~col("made").is_null())
-    return _unpacked(picked, origins)
+    return _unpacked(picked, origins, merges)
+
+
+def _places(suffix: str, own: list[str], origins: dict[str, str], components: list[str]) -> list[nw.Expr]:
+    wbc = col(f"wbc_{suffix}") if "wbc" in components else lit(None).alias(f"wbc_{suffix}")
+    parts = [col(f"{name}_{suffix}") for name in origins.values()]
+    return [_pick(own, suffix, lit(None)).alias(f"own_{suffix}"), wbc, *parts]
 
 
 def _pick(names: list[str], suffix: str, otherwise: nw.Expr) -> nw.Expr:
@@ -300,7 +309,7 @@ def _pick(names: list[str], suffix: str, otherwise: nw.Expr) -> nw.Expr:
     return picked
 
 
-def _unpacked(picked: Frame, origins: dict[str, str]) -> Frame:
+def _unpacked(picked: Frame, origins: dict[str, str], merges: bool) -> Frame:
     made = col("made")
     reported = made < _STEP
     comparator = _worded((made // RANK) % 5, tuple(COMPARATOR_RANKS))
@@ -317,7 +326,7 @@ def _unpacked(picked: Frame, origins: dict[str, str]) -> Frame:
         when(reported).then(col("own_copies")).otherwise(lit(1)).cast(nw.Int64).alias("copies"),
         (reported & (col("least") != col("most")).fill_null(False)).alias("conflict"),
         (reported & (col("own_repaired") == 1)).alias("unit_repaired"),
-        _place("source", origins).alias("source"),
+        _place("source", origins).alias("source") if merges else col("source"),
         _place("row", origins).alias("row_id"),
     ).select(*COUNTS.names)
 
