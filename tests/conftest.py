@@ -1,4 +1,4 @@
-"""Puts this folder on the path, so that every test can import the plain twins, and finds the shared real data."""
+"""Puts this folder on the path, so that tests can import the plain twins, and finds the shared real data."""
 
 from __future__ import annotations
 

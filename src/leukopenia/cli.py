@@ -116,8 +116,9 @@ def grade(
     if direction not in ("low", "high"):
         raise UsageError(f"There is no direction {direction!r}.", "", "Choose low or high.")
     rows = _table(file)
-    standards = standard or ["ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1"]
-    graded = api.grade(rows, standards=standards, direction=direction, policy=_policy(policy, "", False))
+    chosen = _policy(policy, "", False)
+    standards = standard or chosen.names("standards")
+    graded = api.grade(rows, standards=standards, direction=direction, policy=chosen)
     _print_table(graded, output, as_json)
 
 

@@ -31,7 +31,18 @@ def grade(frame: Any, knowledge: Knowledge, standards: tuple[str, ...], directio
     if unknown := [name for name in standards if name not in known]:
         raise UsageError(f"There is no standard {unknown[0]!r}.", "", f"Choose among: {', '.join(sorted(known))}.")
     received = nw.from_native(frame)
-    lazy = received.lazy()
+    if isinstance(received, nw.LazyFrame):
+        return _graded(received, knowledge, standards, direction, policy).to_native()
+    rows = nw.from_native(received.to_polars()).lazy()
+    made = _graded(rows, knowledge, standards, direction, policy).collect("polars").to_native()
+    if received.implementation.is_pandas():
+        return made.to_pandas()
+    return made.to_arrow() if received.implementation.is_pyarrow() else made
+
+
+def _graded(
+    lazy: Frame, knowledge: Knowledge, standards: tuple[str, ...], direction: str, policy: Policy
+) -> Frame:
     names = lazy.collect_schema().names()
     if missing := [name for name in REQUIRED if name not in names]:
         raise MappingError(
@@ -39,12 +50,7 @@ def grade(frame: Any, knowledge: Knowledge, standards: tuple[str, ...], directio
         )
     prepared = _prepare(lazy, knowledge, policy, direction)
     graded = grades_room.grade(prepared, knowledge, standards, direction)
-    made = nw.concat([_one(graded, name, names) for name in standards])
-    if not isinstance(received, nw.DataFrame):
-        return made.to_native()
-    if received.implementation.is_pandas():
-        return made.collect("pandas").to_native()
-    return made.collect("pyarrow" if received.implementation.is_pyarrow() else "polars").to_native()
+    return nw.concat([_one(graded, name, names) for name in standards])
 
 
 def _one(graded: Frame, standard: str, names: list[str]) -> Frame:

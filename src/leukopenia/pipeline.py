@@ -19,6 +19,7 @@ from leukopenia.detect import risks as risks_room
 from leukopenia.detect import scores
 from leukopenia.engine import Engine, Frame
 from leukopenia.harmonise import diagnoses, draws, drugs, meanings, measures, persons, wordings
+from leukopenia.harmonise.ledger import as_issues
 from leukopenia.policy import Policy
 from leukopenia.read.raw import Raw
 from leukopenia.reference import choose
@@ -150,7 +151,7 @@ def harmonise(
     issues: list[Later] = []
     if measured is not None:
         counts = draws.counts(measured.rows, present, analytes, bounds, [raw.source for raw in raws])
-        issues.append(partial(measures.set_aside, measured.rows))
+        issues += [partial(measures.set_aside, measured.rows), partial(draws.unused, measured.rows)]
         if measured.findings:
             findings = engine.materialise(measures.findings(measured.rows), "findings")
     exposures, drug_issues, drug_signals = _exposures(raws, engine, knowledge, policy)
@@ -374,7 +375,7 @@ def _last_minute(engine: Engine, counts: Frame) -> int:
 
 
 def _conflicts(counts: Frame) -> Frame:
-    return _marked_counts(counts.filter(col("conflict")), "harmonise", lit("conflicting_results"))
+    return as_issues(counts.filter(col("conflict")), "counts", "conflicting_results", "analyte", set_aside=False)
 
 
 def _limit_issues(aged: Frame, policy: Policy) -> Frame:
@@ -389,19 +390,6 @@ def _limit_issues(aged: Frame, policy: Policy) -> Frame:
         col("why").alias("reason"),
         col("analyte").alias("detail"),
         "n",
-        lit(False).alias("set_aside"),
-    )
-
-
-def _marked_counts(rows: Frame, stage: str, reason: nw.Expr) -> Frame:
-    return rows.select(
-        lit(stage).alias("stage"),
-        "source",
-        lit("counts").alias("table"),
-        col("row_id").cast(nw.String).alias("row_id"),
-        reason.alias("reason"),
-        col("analyte").alias("detail"),
-        lit(1).cast(nw.Int64).alias("n"),
         lit(False).alias("set_aside"),
     )
 

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: small sources of every format, and the real command in a process."""
+"""What the tests of the command line share: small sources of every format, and the command in a process."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _OMOP = {
     "value_as_number,unit_concept_id,range_low\n"
     "1,11,3000905,2020-01-01,2020-01-01 08:30:00,3.2,8848,4.0\n"
     "2,11,3013650,2020-01-01,2020-01-01 08:30:00,0.9,8848,1.5\n",
-    "drug_exposure": "drug_exposure_id,person_id,drug_concept_id,drug_exposure_start_date,drug_exposure_end_date,"
-    "drug_source_value\n1,11,0,2019-12-20,2020-01-02,clozapine 100 mg\n",
+    "drug_exposure": "drug_exposure_id,person_id,drug_concept_id,drug_exposure_start_date,"
+    "drug_exposure_end_date,drug_source_value\n1,11,0,2019-12-20,2020-01-02,clozapine 100 mg\n",
 }
 
 
@@ -73,7 +73,9 @@ def wide(folder: Path) -> Path:
 def fhir(folder: Path) -> Path:
     lines = [_observation("a", "751-8", 0.4, "p1"), _observation("b", "6690-2", 3.1, "p1")]
     text(folder / "export" / "Observation.ndjson", "\n".join(lines) + "\n")
-    person = json.dumps({"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1980-05-01"})
+    person = json.dumps(
+        {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1980-05-01"}
+    )
     text(folder / "export" / "Patient.ndjson", person + "\n")
     return folder / "export"
 
@@ -81,8 +83,9 @@ def fhir(folder: Path) -> Path:
 def meds(folder: Path) -> Path:
     path = folder / "data" / "0.parquet"
     path.parent.mkdir(parents=True)
-    columns = {"subject_id": pl.Int64, "time": pl.Datetime("us"), "code": pl.String, "numeric_value": pl.Float32}
-    pl.DataFrame(_MEDS, schema=columns, orient="row").write_parquet(path)
+    columns = ["subject_id", "time", "code", "numeric_value"]
+    events = pl.DataFrame(_MEDS, schema=columns, orient="row")
+    events.with_columns(pl.col("numeric_value").cast(pl.Float32)).write_parquet(path)
     return path.parent
 
 
@@ -103,7 +106,12 @@ def text(path: Path, content: str) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error::DeprecationWarning:leukopenia", **more}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONWARNINGS": "error::DeprecationWarning:leukopenia",
+        **more,
+    }
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -150,9 +158,13 @@ def meets_its_contract(result: Path, name: str) -> None:
 
 
 def whole(result: Path) -> dict[str, object]:
-    """The manifest of a result, after a check that it lists every file with its size and nothing else is there."""
+    """The manifest of a result, after a check that it lists every file with its size, and no other is there."""
     manifest: dict[str, object] = json.loads((result / "manifest.json").read_text(encoding="utf-8"))
-    files = {path.relative_to(result).as_posix(): path.stat().st_size for path in result.rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(result).as_posix(): path.stat().st_size
+        for path in result.rglob("*")
+        if path.is_file()
+    }
     files.pop("manifest.json")
     assert files == manifest["files"]
     return manifest

@@ -83,7 +83,7 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(tmp_path: Path, sources: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB; where none can be mounted the test is skipped, as the limit of file sizes has its own."""
+    """A disk of 1 MB; where none can be mounted only the limit on file sizes is tested."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(

@@ -1,4 +1,4 @@
-"""Random dirty result tables: every component, near every limit, with copies, bounds, words and broken numbers."""
+"""Random dirty results: every component, near every limit, with copies, bounds, words, broken numbers."""
 
 from __future__ import annotations
 

@@ -84,6 +84,11 @@ def _each(cases: SearchStrategy[Case], n: int, check: Callable[[Case], None]) ->
     return seen
 
 
+def alike(cases: Iterable[Case]) -> list[Case]:
+    """The same tables under the default policy and with text ids, so that all of them share one run."""
+    return [Case(case.tables, text_ids=True) for case in cases]
+
+
 def compare_packed(room: Room, cases: Iterable[Case], engine: Engine) -> None:
     """Compare the room on a large engine with its twin, all cases of equal choices in one frame."""
     groups: dict[tuple[Any, ...], list[Case]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import strategies as st
-from running import KNOWLEDGE, Case, Room, Row, compare_packed, explore, gather, load
+from running import KNOWLEDGE, Case, Room, Row, alike, compare_packed, explore, gather, load
 
 from leukopenia.detect import risks
 from leukopenia.engine import Engine, Frame
@@ -122,4 +122,4 @@ def test_risks_on_polars_and_duckdb(duckdb: Engine) -> None:
 
 @pytest.mark.spark
 def test_risks_on_spark(spark: Engine) -> None:
-    compare_packed(ROOM, gather(risk_cases()), spark)
+    compare_packed(ROOM, alike(gather(risk_cases())), spark)

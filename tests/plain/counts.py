@@ -33,7 +33,7 @@ PRECISIONS = ("year", "month", "day", "minute")
 
 
 class Made(NamedTuple):
-    """A count in millionths, how it is bounded, how it was made, and the component its source row belongs to."""
+    """A count in millionths, how it is bounded, how it was made, and the component its row belongs to."""
 
     micro: int
     comparator: str

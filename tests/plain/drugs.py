@@ -58,7 +58,7 @@ def _issue(row: Row, reason: str, set_aside: bool) -> Row:
 
 
 def exposures(rows: Iterable[Row], join_days: float, orders: bool) -> list[Row]:
-    """Rows no further apart than `join_days` are one exposure; orders stand in only where nothing else is known."""
+    """Rows no further apart than `join_days` are one exposure; orders count only where nothing else does."""
     groups: dict[tuple[Any, str], list[Row]] = {}
     for row in rows:
         if not row["reason"]:

@@ -49,7 +49,7 @@ def recovered(count: Row, is_low: bool | None, policy: Mapping[str, str]) -> boo
 def episodes(
     rows: Iterable[Row], cycles: Iterable[tuple[Any, int]], policy: Mapping[str, str], as_of: int
 ) -> list[Row]:
-    """Every confirmed episode with its rows: `lows`, `counts` (onset to last low), `rows` (onset to the next), `recovery`."""
+    """Every confirmed episode: `lows`, `counts` (onset to last low), `rows` (onset to the next), `recovery`."""
     lines: dict[tuple[Any, str], list[Row]] = {}
     for row in rows:
         if row["is_low"] is not None and row["minute"] <= as_of:

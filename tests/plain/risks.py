@@ -222,8 +222,8 @@ def infection_risk(
 ) -> list[Row]:
     """Days below severe and profound, and depth x duration, per neutrophil episode.
 
-    `episodes` carry `rows`: their counts from onset to the day before the next one; `seen` are all counts of the
-    line, since a count speaks only until the next one.
+    `episodes` carry `rows`, their counts from onset until the next one; `seen` are all counts of the line:
+    a count speaks only until the next.
     """
     limits = {row["severity"]: row["below"] for row in severities}
     carry = int(float(policy["risk.carry_days"]) * DAY)

@@ -1,10 +1,11 @@
 """Scenarios as data: small tables in YAML, run through the corridor and compared with what they expect.
 
 A scenario has a `title`, a `reason`, and either small tables (`persons`, `results`, `drugs`, `conditions`,
-`procedures`), or several `sources` of them, or `files` that the readers open. `expect` holds tables with only the
-columns that matter. All rows of an expected table are compared, in any order, with two exceptions: grades are
-compared for the analytes and standards that are named, and issues without a `stage` column are those of reading
-and harmonising. Dates are written 2024-01-31 or 2024-01-31 08:30; yes and no are flags; an empty cell is null.
+`procedures`), or several `sources` of them, or `files` that the readers open. `expect` holds tables with only
+the columns that matter. All rows of an expected table are compared, in any order, with two exceptions: grades
+are compared for the analytes and standards that are named, and issues without a `stage` column are those of
+reading and harmonising. Dates are written 2024-01-31 or 2024-01-31 08:30; yes and no are flags; an empty cell
+is null.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def load(path: Path) -> Scenario:
 
 
 def table(text: str) -> list[Row]:
-    r"""The rows of a small table: commas between cells, blanks around them free, \u200b for what cannot be seen."""
+    r"""The rows of a small table: commas between cells, blanks around them free, \u200b for the unseen."""
     lines = csv.reader(io.StringIO(text.strip()), skipinitialspace=True)
     cells = [[_seen(cell.strip()) for cell in line] for line in lines if line]
     if not cells:
@@ -170,7 +171,10 @@ def _filled(contract: Table, row: Row, source: str, number: int) -> dict[str, An
 
 
 def _precisions(contract: Table, given: Row) -> dict[str, str]:
-    named = {"birth_precision": "birth", "time_precision": "minute" if "minute" in contract.names else "start"}
+    named = {
+        "birth_precision": "birth",
+        "time_precision": "minute" if "minute" in contract.names else "start",
+    }
     return {name: _precision(given.get(time, "")) for name, time in named.items() if name in contract.names}
 
 
@@ -185,15 +189,16 @@ def _cell(name: str, kind: str, text: str) -> Any:
 
 
 def _frame(contract: Table, rows: list[dict[str, Any]], ids: type[pl.DataType]) -> pl.DataFrame:
-    types = {"patient_id": ids, "row_id": pl.Int64}
-    schema = {name: types.get(name) or pipeline.polars_type(contract, name) for name in contract.names}
-    return pl.DataFrame(rows, schema={name: schema[name] for name in contract.names}).with_columns(
-        pl.col("patient_id").cast(ids)
-    )
+    schema = {name: pipeline.polars_type(contract, name) for name in contract.names}
+    frame = pl.DataFrame(rows, schema=schema | {"row_id": pl.Int64})
+    return frame.with_columns(pl.col("patient_id").cast(ids))
 
 
 def _read(engine: Engine, scenario: Scenario, folder: Path) -> Raw:
-    """Write the files of a scenario and read them; a .parquet is given as CSV (its fractions are stored in 32 bits), a .gz as text."""
+    """Write the files of a scenario and read them.
+
+    A .parquet is given as CSV, and its fractions are stored in 32 bits; a .gz is given as text.
+    """
     root = folder / "given"
     for name, text in scenario.files.items():
         path = root / name
@@ -226,8 +231,11 @@ def _compare(name: str, text: str, frame: pl.DataFrame) -> list[str]:
     contract = contracts.TABLES[name]
     expected = Counter(tuple(_wanted(contract, column, row[column]) for column in columns) for row in wanted)
     found = Counter(tuple(_found(row, column) for column in columns) for row in rows)
-    return [f"{name}: missing {dict(zip(columns, row, strict=True))}" for row in (expected - found).elements()] + [
-        f"{name}: not expected {dict(zip(columns, row, strict=True))}" for row in (found - expected).elements()
+    return [
+        f"{name}: missing {dict(zip(columns, row, strict=True))}" for row in (expected - found).elements()
+    ] + [
+        f"{name}: not expected {dict(zip(columns, row, strict=True))}"
+        for row in (found - expected).elements()
     ]
 
 

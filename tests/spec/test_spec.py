@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
 import pytest
 from runner import ROOMS, SPEC, Scenario, differences, load, made, scenarios, table
+
+from leukopenia.errors import REASONS
 
 ALL = scenarios()
 RUNS = [
@@ -18,8 +22,14 @@ RUNS = [
 
 @pytest.mark.parametrize(("scenario", "engine"), RUNS)
 def test_scenario(scenario: Scenario, engine: str, tmp_path: Path) -> None:
-    found = differences(scenario, made(scenario, engine, tmp_path))
+    tables = made(scenario, engine, tmp_path)
+    found = differences(scenario, tables)
     assert not found, "\n".join([f"{scenario.title}. {scenario.reason}", *found])
+    assert _reasons(tables) <= {"", *REASONS}
+
+
+def _reasons(tables: Mapping[str, pl.DataFrame]) -> set[str]:
+    return {text for frame in tables.values() if "reason" in frame.columns for text in frame["reason"]}
 
 
 def test_every_file_is_a_scenario_of_a_room() -> None:
@@ -67,7 +77,9 @@ def test_every_spelling_seen_in_the_demos_is_in_the_unit_scenario() -> None:
         pytest.skip("the shared list of observed units is not here")
     lines = [line.split("\t") for line in seen.read_text(encoding="utf-8").splitlines()]
     units = {line[3] for line in lines[1:] if line[3]}
-    written = {row["unit"] for scenario in ALL for part in scenario.sources.values() for row in _results(part)}
+    written = {
+        row["unit"] for scenario in ALL for part in scenario.sources.values() for row in _results(part)
+    }
     assert units <= written, sorted(units - written)
 
 

@@ -374,7 +374,7 @@ def _issues() -> Rows:
         ("harmonise", "raw_results", "not_blood", 214, True),
         ("harmonise", "raw_results", "unknown_unit", 12, True),
         ("harmonise", "raw_results", "no_time", 3, True),
-        ("harmonise", "raw_results", "duplicate_copy", 96, True),
+        ("harmonise", "raw_results", "component_unused", 96, True),
         ("read", "raw_results", "bad_line", 2, True),
         ("harmonise", "raw_results", "conflicting_results", 4, False),
         ("harmonise", "raw_drugs", "unknown_drug", 31, True),

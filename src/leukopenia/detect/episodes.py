@@ -54,7 +54,8 @@ def _below(limited: nw.Expr, policy: Policy) -> nw.Expr:
         certain = when(above).then(lit(False)).otherwise(certain)
     for key, text in policy.values.items():
         if key.startswith("onset.without_limit.") and text:
-            below = when(col("comparator") == "<").then(col("value") <= float(text)).otherwise(col("value") < float(text))
+            strictly = (col("comparator") == "<") & (col("value") <= float(text))
+            below = strictly | (col("value") < float(text))
             here = (col("analyte") == key.removeprefix("onset.without_limit.")) & below
             certain = when(here & ~col("comparator").is_in([">", ">="])).then(lit(True)).otherwise(certain)
     return when(limited.is_null()).then(certain).otherwise(settled)
@@ -124,7 +125,7 @@ def _numbered(starts: Frame) -> Frame:
 
 
 def _confirmed(numbered: Frame, needed: int) -> Frame:
-    """Runs with fewer low counts than the policy asks for are no episodes: they get number 0, the others close up."""
+    """Runs with fewer low counts than the policy asks for are no episodes: number 0, and the others close up."""
     if needed < 2:
         return numbered
     one = when(col("is_low")).then(lit(1)).otherwise(lit(0)).cast(nw.Int64)

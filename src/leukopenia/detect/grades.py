@@ -89,11 +89,10 @@ def _rows(knowledge: Knowledge, standard: str, direction: str, present: Collecti
 
 
 def _edge() -> nw.Expr:
-    """The value, moved by half a step of the grid of millionths where '<' or '>' says that it is not quite reached."""
-    below, above = col("comparator") == "<", col("comparator") == ">"
-    return (
-        when(below).then(col("value") - HALF_STEP).when(above).then(col("value") + HALF_STEP).otherwise(col("value"))
-    )
+    """The value, half a step of the grid of millionths aside where '<' or '>' says that it is not quite reached."""
+    value, comparator = col("value"), col("comparator")
+    below = when(comparator == "<").then(value - HALF_STEP)
+    return below.when(comparator == ">").then(value + HALF_STEP).otherwise(value)
 
 
 def _grade(name: str) -> nw.Expr:

@@ -258,7 +258,8 @@ def infection_risk(numbered: Frame, knowledge: Knowledge, policy: Policy) -> Fra
         next_minute=col("minute").shift(-1).over("patient_id", order_by=["minute"])
     )
     span = (col("next_minute") - col("minute")).fill_null(0)
-    spans = counts.filter(col("number") > 0).with_columns(minutes=when(span > carry).then(lit(carry)).otherwise(span))
+    carried = counts.with_columns(minutes=when(span > carry).then(lit(carry)).otherwise(span))
+    spans = carried.filter(col("number") > 0)
 
     def summed(limit: float, number: nw.Expr) -> nw.Expr:
         return when(_under(limit)).then(number).otherwise(0).sum().cast(nw.Int64)

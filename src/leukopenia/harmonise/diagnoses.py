@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts import CONDITIONS, Knowledge
+from leukopenia.harmonise.ledger import as_issues
 from leukopenia.harmonise.units import fold
 
 Frame = nw.LazyFrame[Any]
@@ -87,7 +88,7 @@ def conditions(raw_conditions: Frame, meanings: Frame) -> Frame:
 
 
 def merged(conditions: Frame) -> Frame:
-    """Rows that say the same of one person and start are one: the latest end, the surest word, the first row."""
+    """Rows that say the same of a person and start are one: the latest end, the surest word, the first row."""
     key = ("patient_id", "condition", "start")
     # 'confirmed' stands before 'provisional' in the alphabet as well.
     surest = when(col("certainty") != "").then(col("certainty")).min()
@@ -108,13 +109,4 @@ def merged(conditions: Frame) -> Frame:
 def set_aside(raw_conditions: Frame, meanings: Frame, table: str) -> Frame:
     """Rows of `issues` for diagnoses and procedures of interest without a time."""
     rows = raw_conditions.filter(col("start").is_null()).join(meanings, on=list(SIGNAL), how="semi")
-    return rows.select(
-        lit("harmonise").alias("stage"),
-        "source",
-        lit(table).alias("table"),
-        col("row_id").cast(nw.String).alias("row_id"),
-        lit("no_time").alias("reason"),
-        lit("").alias("detail"),
-        lit(1).cast(nw.Int64).alias("n"),
-        lit(True).alias("set_aside"),
-    )
+    return as_issues(rows, table, "no_time", "", set_aside=True)

@@ -9,6 +9,7 @@ import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts import COUNTS, TIME_PRECISIONS
+from leukopenia.harmonise.ledger import as_issues
 from leukopenia.harmonise.measures import COMPARATOR_RANKS, MILLION, RANK, decimal
 
 Frame = nw.LazyFrame[Any]
@@ -45,7 +46,11 @@ ORIGINS = {"segments_and_bands": "segmented", "granulocytes": "granulocytes"}
 
 
 def counts(
-    measured: Frame, present: Collection[str], analytes: Frame, bounds: dict[str, float], sources: Sequence[str] = ()
+    measured: Frame,
+    present: Collection[str],
+    analytes: Frame,
+    bounds: dict[str, float],
+    sources: Sequence[str] = (),
 ) -> Frame:
     """One row per person, time and analyte.
 
@@ -60,7 +65,7 @@ def counts(
     bounds : dict
         Analyte to the WBC (10^9/L) below which WBC bounds it when no differential was possible.
     sources : sequence of str
-        The sources that are merged; needed where there is more than one, so that row and source stay together.
+        The sources that are merged: where there is more than one, row and source are kept together.
 
     Returns
     -------
@@ -98,6 +103,17 @@ def _none(measured: Frame) -> Frame:
         "source",
         "row_id",
     )
+
+
+def unused(measured: Frame) -> Frame:
+    """Rows of `issues` for percentages that no count was made from: no white cells in their draw."""
+    usable = measured.filter(col("reason") == "")
+    whole = usable.filter(col("component") == "wbc").select(*DRAW).unique()
+    percentages = [name for name in PARTS if name.endswith("_pct") and name != "bands_pct"]
+    lone = usable.filter(col("component").is_in(percentages)).join(whole, on=list(DRAW), how="anti")
+    never = usable.filter(col("component") == "cd4_pct")
+    rows = nw.concat([part.select("source", "row_id", "component") for part in (lone, never)])
+    return as_issues(rows, "raw_results", "component_unused", "component", set_aside=True)
 
 
 def draws(measured: Frame, components: list[str], sources: Sequence[str] = ()) -> Frame:
@@ -139,7 +155,7 @@ def _aggregates(name: str) -> list[nw.Expr]:
 
 
 def _first_row(name: str, sources: Sequence[str]) -> list[nw.Expr]:
-    """Source and row that a component stands in: measured by the laboratory before all others, then by source and row."""
+    """Source and row of a component: what the laboratory measured before all else, then by source and row."""
     here = col("component") == name
     places = [here & (col("rank") == 0), here]
     if _merges(sources):
@@ -239,7 +255,7 @@ def _of_wbc(percent: nw.Expr) -> nw.Expr:
 
 
 def _part(count: nw.Expr, percent: nw.Expr) -> nw.Expr:
-    """Millionths x millionths of a percent, halves upwards; in whole numbers, so that no engine rounds otherwise."""
+    """Millionths x millionths of a percent, halves upwards; in whole numbers, as float engines differ."""
     return (count * percent + 50 * MILLION) // (100 * MILLION)
 
 
@@ -277,7 +293,8 @@ def _long(frame: Frame, analytes: Frame, names: list[str], components: list[str]
     own = [name for name in names if name in components]
     none = lit(None).cast(nw.Int64)
     origins = {way: name for way, name in ORIGINS.items() if name in components}
-    places = [_places(suffix, own, origins, components) for suffix in (("row", "source") if merges else ("row",))]
+    suffixes = ("row", "source") if merges else ("row",)
+    places = [_places(suffix, own, origins, components) for suffix in suffixes]
     picked = crossed.select(
         "patient_id",
         "analyte",
@@ -334,7 +351,8 @@ def _unpacked(picked: Frame, origins: dict[str, str], merges: bool) -> Frame:
 def _place(suffix: str, origins: dict[str, str]) -> nw.Expr:
     place = col(f"wbc_{suffix}")
     for way, name in {"reported": "own", **origins}.items():
-        place = when(col("made") // _STEP == DERIVATIONS.index(way)).then(col(f"{name}_{suffix}")).otherwise(place)
+        here = col("made") // _STEP == DERIVATIONS.index(way)
+        place = when(here).then(col(f"{name}_{suffix}")).otherwise(place)
     return place
 
 

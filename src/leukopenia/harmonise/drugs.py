@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts import EXPOSURES, Knowledge
+from leukopenia.harmonise.ledger import as_issues
 from leukopenia.harmonise.units import fold
 
 Frame = nw.LazyFrame[Any]
@@ -159,22 +160,10 @@ def _status() -> nw.Expr:
 def set_aside(rows: Frame) -> Frame:
     """Rows of `issues` for drug rows of interest that are no exposure, or whose end was dropped."""
     no_exposure = rows.filter((col("reason") == "not_given") | (col("reason") == "no_time"))
+    backwards = rows.filter(col("backwards"))
     return nw.concat(
         [
-            no_exposure.select(*_issue(col("reason"), True)),
-            rows.filter(col("backwards")).select(*_issue(lit("ends_before_start"), False)),
+            as_issues(no_exposure, "raw_drugs", col("reason"), "ingredient", set_aside=True),
+            as_issues(backwards, "raw_drugs", "ends_before_start", "ingredient", set_aside=False),
         ]
-    )
-
-
-def _issue(reason: nw.Expr, set_aside: bool) -> tuple[nw.Expr, ...]:
-    return (
-        lit("harmonise").alias("stage"),
-        col("source"),
-        lit("raw_drugs").alias("table"),
-        col("row_id").cast(nw.String).alias("row_id"),
-        reason.alias("reason"),
-        col("ingredient").alias("detail"),
-        lit(1).cast(nw.Int64).alias("n"),
-        lit(set_aside).alias("set_aside"),
     )

@@ -5,11 +5,13 @@ Whole numbers make comparisons exact and alike on every engine: 0.5 is 500,000 a
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
+from leukopenia.harmonise.ledger import as_issues
 from leukopenia.harmonise.meanings import SIGNAL
 
 Frame = nw.LazyFrame[Any]
@@ -168,22 +170,13 @@ def _judged(frame: Frame) -> Frame:
 
 def set_aside(measured: Frame) -> Frame:
     """Rows of `issues` for every measure that cannot be used or that was mended."""
-    unusable = measured.filter(col("reason") != "").select(*_issue(col("reason"), True))
-    mended = measured.filter(col("unit_repaired")).select(*_issue(lit("thousandfold_unit"), False))
-    ranges = measured.filter(col("range_dropped")).select(*_issue(lit("implausible_range"), False))
-    return nw.concat([unusable, mended, ranges])
-
-
-def _issue(reason: nw.Expr, set_aside: bool) -> tuple[nw.Expr, ...]:
-    return (
-        lit("harmonise").alias("stage"),
-        col("source"),
-        lit("raw_results").alias("table"),
-        col("row_id").cast(nw.String).alias("row_id"),
-        reason.alias("reason"),
-        col("component").alias("detail"),
-        lit(1).cast(nw.Int64).alias("n"),
-        lit(set_aside).alias("set_aside"),
+    made = partial(as_issues, table="raw_results", detail="component")
+    return nw.concat(
+        [
+            made(measured.filter(col("reason") != ""), reason=col("reason"), set_aside=True),
+            made(measured.filter(col("unit_repaired")), reason="thousandfold_unit", set_aside=False),
+            made(measured.filter(col("range_dropped")), reason="implausible_range", set_aside=False),
+        ]
     )
 
 

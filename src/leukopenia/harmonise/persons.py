@@ -36,8 +36,8 @@ def patients(raw_persons: Frame, conditions: Frame) -> Frame:
         .group_by("patient_id")
         .agg(
             sex=when(col("sex") != "unknown").then(col("sex")).min(),
-            birth=nw.coalesce(*(when(place).then(col("birth")).min() for place in _births())),
-            birth_precision=nw.coalesce(*(when(place).then(col("birth_precision")).min() for place in _births())),
+            birth=_of_surest_birth("birth"),
+            birth_precision=_of_surest_birth("birth_precision"),
             death=col("death").max(),
         )
         .with_columns(sex=col("sex").fill_null("unknown"), birth_precision=col("birth_precision").fill_null("none"))
@@ -53,10 +53,11 @@ def patients(raw_persons: Frame, conditions: Frame) -> Frame:
     )
 
 
-def _births() -> list[nw.Expr]:
-    """Where a birth is known, from the most precise on: a year must not pass for the hour that another row gives."""
+def _of_surest_birth(name: str) -> nw.Expr:
+    """From the most precisely known birth: a year must not pass for the hour that another row gives."""
     known = ~col("birth").is_null()
-    return [known & (col("birth_precision") == precision) for precision in TIME_PRECISIONS]
+    places = [known & (col("birth_precision") == precision) for precision in TIME_PRECISIONS]
+    return nw.coalesce(*(when(place).then(col(name)).min() for place in places))
 
 
 def _unknown(rows: Frame) -> Frame:

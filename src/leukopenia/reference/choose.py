@@ -24,7 +24,8 @@ def with_age(counts: Frame, patients: Frame) -> Frame:
     """
     person = patients.select("patient_id", "sex", "birth", "birth_precision", "hiv_from", "duffy_null")
     joined = counts.join(person, on="patient_id", how="left")
-    hours_known = ((col("birth_precision") == "minute") & (col("time_precision") == "minute")).fill_null(False)
+    minutes_known = (col("birth_precision") == "minute") & (col("time_precision") == "minute")
+    hours_known = minutes_known.fill_null(False)
     days = col("minute") // 1440 - col("birth") // 1440
     passed = (col("minute") - col("birth")) // 60
     # A date is not midnight: a count dated on the day of birth is not before it.

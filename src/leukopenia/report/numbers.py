@@ -23,7 +23,7 @@ _STEP_WORDS = {
     "recognised": "recognised as a test of interest",
     "blood": "from blood",
     "usable": "with a usable value, unit and time",
-    "merged": "not a copy or a part of another count",
+    "merged": "a count, or a percentage with the white cells of its draw",
     "counts": "counts, derived ones included",
     "low": "below the lower limit",
     "episodes": "episodes",

@@ -20,7 +20,7 @@ _WORST = {
     for s in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")
 }
 _NOT_RECOGNISED = ("unknown_code", "not_of_interest", "code_contradicted")
-_MERGED = ("duplicate_copy", "component_of_count", "component_unused")
+_MERGED = ("component_unused",)
 _STEPS = ("rows", "read", "recognised", "blood", "usable", "merged")
 
 DAY_CLASSES = (
