@@ -158,7 +158,7 @@ def meets_its_contract(result: Path, name: str) -> None:
 
 
 def whole(result: Path) -> dict[str, object]:
-    """The manifest of a result, after a check that it lists every file with its size, and no other is there."""
+    """The manifest of a result, after a check that it lists every file and size, and no other is there."""
     manifest: dict[str, object] = json.loads((result / "manifest.json").read_text(encoding="utf-8"))
     files = {
         path.relative_to(result).as_posix(): path.stat().st_size

@@ -101,7 +101,7 @@ def test_an_earlier_result_is_replaced(tmp_path: Path) -> None:
 def test_two_sources_meet(tmp_path: Path) -> None:
     drugs = omop(tmp_path)
     labs = text(tmp_path / "labs.csv", LONG.replace("\n1,", "\n11,").replace("2024", "2020"))
-    succeeds("run", labs, drugs, "-o", tmp_path / "r")
+    succeeds("run", labs, drugs, "-o", tmp_path / "r", "--engine", "polars")
     flags = table(tmp_path / "r", "risks")
     assert "drug:clozapine" in flags.filter(pl.col("patient_id") == "11")["detail"].to_list()
 

@@ -43,8 +43,15 @@ def test_a_kill_leaves_the_old_or_the_new_result_whole(tmp_path: Path, sources: 
     moments = random.Random(1)
     interrupted = 0
     for number in range(KILLS):
+        left = left_beside(target)
         run = start(sources[number % 2], target, tmp_path / "scratch")
-        time.sleep(moments.uniform(0.4, 1.0) * usual)
+        if number < KILLS // 4:
+            time.sleep(moments.uniform(0.0, 1.0) * usual)
+        else:
+            # Most kills fall into the writing, which is a small part of a run.
+            while run.poll() is None and set(left_beside(target)) <= set(left):
+                time.sleep(0.002)
+            time.sleep(moments.uniform(0.0, 0.3) * usual)
         run.kill()
         run.communicate()
         interrupted += run.returncode == -signal.SIGKILL

@@ -49,7 +49,7 @@ def recovered(count: Row, is_low: bool | None, policy: Mapping[str, str]) -> boo
 def episodes(
     rows: Iterable[Row], cycles: Iterable[tuple[Any, int]], policy: Mapping[str, str], as_of: int
 ) -> list[Row]:
-    """Every confirmed episode: `lows`, `counts` (onset to last low), `rows` (onset to the next), `recovery`."""
+    """Every confirmed episode: `lows`, `counts` (to the last low), `rows` (to the next episode), `recovery`."""
     lines: dict[tuple[Any, str], list[Row]] = {}
     for row in rows:
         if row["is_low"] is not None and row["minute"] <= as_of:
@@ -78,7 +78,7 @@ def _walk(line: list[Row], cycles: list[int], policy: Mapping[str, str], as_of: 
     for index, row in enumerate(line):
         if not row["is_low"]:
             continue
-        recovery = None if last is None else _recovery(line, last + 1, index, policy, as_of)
+        recovery = None if last is None else _recovery(line, last + 1, index, cycles, policy, as_of)
         gap = last is not None and last == index - 1 and _wide(line[last], row, policy)
         if last is None or recovery is not None or (gap and _ends(line[last], row, cycles, policy)):
             before = line[index - 1] if index and not line[index - 1]["is_low"] else None
@@ -91,12 +91,14 @@ def _walk(line: list[Row], cycles: list[int], policy: Mapping[str, str], as_of: 
         found[-1]["counts"] = line[found[-1]["first"] : index + 1]
         last = index
     if last is not None:
-        recovery = _recovery(line, last + 1, len(line), policy, as_of)
+        recovery = _recovery(line, last + 1, len(line), cycles, policy, as_of)
         found[-1] |= {"recovery": recovery, "rows": line[found[-1]["first"] :]}
     return found
 
 
-def _recovery(line: list[Row], first: int, end: int, policy: Mapping[str, str], as_of: int) -> int | None:
+def _recovery(
+    line: list[Row], first: int, end: int, cycles: list[int], policy: Mapping[str, str], as_of: int
+) -> int | None:
     """The first count of a confirmed recovery among the counts between two low ones (or after the last)."""
     until = line[end]["minute"] if end < len(line) else as_of
     needed = int(policy["recovery.counts"])
@@ -104,7 +106,10 @@ def _recovery(line: list[Row], first: int, end: int, policy: Mapping[str, str], 
         run = line[index : index + needed]
         several = len(run) == needed and all(row["recovered"] for row in run)
         long = until - line[index]["minute"] >= float(policy["recovery.days"]) * DAY
-        if line[index]["recovered"] and (several or long):
+        day = line[index]["minute"] // DAY
+        next_cycle = [start for start in cycles if start // DAY >= day and start <= until]
+        cleared = policy["recovery.before_cycle"] == "yes" and end < len(line) and bool(next_cycle)
+        if line[index]["recovered"] and (several or long or cleared):
             return int(line[index]["minute"])
     return None
 

@@ -92,7 +92,7 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
     cycles : Frame or None
         patient_id, start of chemotherapy cycles.
     policy : Policy
-        recovery.counts, recovery.days, gap.unobserved_days, gap.break_days, confirmation.counts.
+        recovery.counts, recovery.days, recovery.before_cycle, gap.unobserved_days, gap.break_days, confirmation.counts.
     as_of : int
         The minute the question is asked for; what lies after it is not seen.
 
@@ -102,7 +102,7 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
         Rows with is_low, recovery_here (a recovery begins at this count and is confirmed), and number.
     """
     seen = marked.filter(~col("is_low").is_null(), col("minute") <= as_of).select(*_needed(marked))
-    stepped = _recovery_points(seen, policy, as_of)
+    stepped = _recovery_points(seen, cycles, policy, as_of)
     breaks = _breaks(stepped, cycles, policy)
     starts = breaks.with_columns(
         begins=when(
@@ -141,7 +141,7 @@ def _needed(marked: Frame) -> list[str]:
     return [*LINE, "minute", "value", "comparator", "low", "interval_id", "is_low", "recovered", *grades]
 
 
-def _recovery_points(seen: Frame, policy: Policy, as_of: int) -> Frame:
+def _recovery_points(seen: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> Frame:
     """Mark counts at which a confirmed recovery begins, and carry how many there were."""
     needed = int(policy.number("recovery.counts"))
     days = int(policy.number("recovery.days") * DAY)
@@ -158,7 +158,10 @@ def _recovery_points(seen: Frame, policy: Policy, as_of: int) -> Frame:
     for name in nexts:
         by_counts = by_counts & col(name).fill_null(False)
     quiet = when(col("next_low") == -NEVER).then(lit(as_of)).otherwise(col("next_low")) - col("minute")
-    pointed = looked.with_columns(recovery_here=by_counts | (col("recovered") & (quiet >= days)))
+    cleared = _cleared(looked, cycles if policy.flag("recovery.before_cycle") else None)
+    pointed = cleared.with_columns(
+        recovery_here=by_counts | (col("recovered") & ((quiet >= days) | col("cleared")))
+    )
     counted = pointed.with_columns(point=when(col("recovery_here")).then(lit(1)).otherwise(lit(0)).cast(nw.Int64))
     summed = counted.with_columns(points=col("point").cum_sum().over(*LINE, order_by=["minute"]).cast(nw.Int64))
     marked = summed.with_columns(at_low=when(col("is_low")).then(col("points")).otherwise(lit(-1).cast(nw.Int64)))
@@ -171,6 +174,23 @@ def _recovery_points(seen: Frame, policy: Policy, as_of: int) -> Frame:
         low_before=col("last_low_time").shift(1).over(*LINE, order_by=["minute"]),
     )
     return shifted.with_columns(low_before=when(col("low_before") != NEVER).then(col("low_before")))
+
+
+def _cleared(looked: Frame, cycles: Frame | None) -> Frame:
+    """Counts at or above the limit after which, from their day on, a new cycle starts before the next low count."""
+    if cycles is None:
+        return looked.with_columns(cleared=lit(False))
+    before = (
+        looked.filter(col("recovered"), col("next_low") != -NEVER)
+        .select(*LINE, "minute", "next_low")
+        .join(cycles, on="patient_id")
+        .filter(col("start") // DAY >= col("minute") // DAY, col("start") <= col("next_low"))
+        .select(*LINE, "minute")
+        .unique()
+        .with_columns(cleared=lit(True))
+    )
+    joined = looked.join(before, on=[*LINE, "minute"], how="left")
+    return joined.with_columns(cleared=col("cleared").fill_null(False))
 
 
 def _breaks(stepped: Frame, cycles: Frame | None, policy: Policy) -> Frame:
