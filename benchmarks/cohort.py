@@ -125,7 +125,17 @@ def episodes(folder: Path, memory_limit: str) -> dict[str, object]:
 
 def measure(step: str, folder: Path, memory_limit: str) -> dict[str, object]:
     """One step in a process of its own."""
-    command = [sys.executable, __file__, "0", "--folder", str(folder), "--step", step, "--memory-limit", memory_limit]
+    command = [
+        sys.executable,
+        __file__,
+        "0",
+        "--folder",
+        str(folder),
+        "--step",
+        step,
+        "--memory-limit",
+        memory_limit,
+    ]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wall = time.perf_counter() - started

@@ -93,9 +93,7 @@ def _absent(item: Resource, rng: random.Random) -> None:
 
 
 def _specimen(item: Resource, rng: random.Random) -> None:
-    item["contained"] = [
-        {"resourceType": "Specimen", "id": "s", "type": {"text": rng.choice(["Blood", "Urine"])}}
-    ]
+    item["contained"] = [{"resourceType": "Specimen", "id": "s", "type": {"text": rng.choice(["Blood", "Urine"])}}]
     item["specimen"] = {"reference": "#s"}
 
 

@@ -1,6 +1,6 @@
 """One patient with 300 counts through the whole pipeline, warm: from rows in memory to episodes, and to the page.
 
-    python benchmarks/one_patient.py
+python benchmarks/one_patient.py
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ def patient(draws: int = 100) -> pl.DataFrame:
     rows = []
     for day in range(draws):
         level = 0.1 if day % 50 in range(10, 18) else 1.0
-        for test, usual, low, high in (("WBC", 6.5, 4.0, 11.0), ("Neutrophils", 4.0, 1.8, 7.5), ("Lymphocytes", 1.8, 1.0, 4.0)):
+        for test, usual, low, high in (
+            ("WBC", 6.5, 4.0, 11.0),
+            ("Neutrophils", 4.0, 1.8, 7.5),
+            ("Lymphocytes", 1.8, 1.0, 4.0),
+        ):
             value = round(usual * level * chance.uniform(0.8, 1.2), 2)
             rows.append(("p1", (start + timedelta(days=day)).isoformat(), test, value, "10*3/uL", low, high))
     return pl.DataFrame(rows, schema=["patient", "time", "test", "value", "unit", "low", "high"], orient="row")

@@ -1,7 +1,7 @@
 """The manual: reference pages from contracts, knowledge tables, scenarios and help; then the site.
 
-    python docs/build.py                writes docs/reference/generated/ and builds site/
-    python docs/build.py --pages-only   writes docs/reference/generated/ alone
+python docs/build.py                writes docs/reference/generated/ and builds site/
+python docs/build.py --pages-only   writes docs/reference/generated/ alone
 """
 
 from __future__ import annotations

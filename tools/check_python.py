@@ -3,4 +3,6 @@
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit(f"leukopenia needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12 ...")
+    sys.exit(
+        f"leukopenia needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12 ..."
+    )

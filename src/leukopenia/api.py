@@ -98,7 +98,11 @@ def read(source: Source, engine: Engine, stage: Path, *, format: str = "", mappi
 
 
 def inspect(
-    source: str | Path, *, format: str = "", mapping: Mapping[str, Any] | None = None, site_map: str | Path = ""
+    source: str | Path,
+    *,
+    format: str = "",
+    mapping: Mapping[str, Any] | None = None,
+    site_map: str | Path = "",
 ) -> dict[str, Any]:
     """What would be read, before anything is computed.
 

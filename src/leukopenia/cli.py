@@ -21,7 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Find, grade and follow low white-cell counts in health records. Every statement shows its rows and source.",
-    epilog="Exit codes: " + "; ".join(f"{code} {str(text).splitlines()[0].rstrip('.')}" for code, text in EXIT_CODES.items()),
+    epilog="Exit codes: "
+    + "; ".join(f"{code} {str(text).splitlines()[0].rstrip('.')}" for code, text in EXIT_CODES.items()),
 )
 
 Sources = Annotated[list[Path], typer.Argument(help="Files or folders: FHIR, OMOP, MEDS, CSV, Parquet, Excel.")]
@@ -101,8 +102,12 @@ def inspect(
 
 @app.command()
 def grade(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet with analyte, value, unit; low, high, age_days, sex.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV or Parquet; default: CSV to the screen.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help="CSV, TSV or Parquet with analyte, value, unit; low, high, age_days, sex.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="CSV or Parquet; default: CSV to the screen.")
+    ] = None,
     standard: Annotated[
         list[str] | None, typer.Option(help="ctcae-4.03, ctcae-5.0, ctcae-6.0, daids-2.1; may be repeated.")
     ] = None,
@@ -162,7 +167,9 @@ def demo(
 
 @app.command()
 def knowledge(
-    id: Annotated[str, typer.Argument(help="A table, a cause, a standard, an interval or a code; empty: the tables.")] = "",
+    id: Annotated[
+        str, typer.Argument(help="A table, a cause, a standard, an interval or a code; empty: the tables.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Look rows of knowledge up, with their sources."""

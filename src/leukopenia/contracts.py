@@ -234,7 +234,11 @@ COUNTS = Table(
         _flag("conflict", "source rows of this patient, time and analyte disagree; the lower is kept"),
         _flag("unit_repaired", "the unit was wrong by a factor of a thousand and value and range agree on it"),
         _text("source", "source of the row"),
-        Column("row_id", _ID, "first source row of this patient, time and analyte (of a derived count: of its WBC)"),
+        Column(
+            "row_id",
+            _ID,
+            "first source row of this patient, time and analyte (of a derived count: of its WBC)",
+        ),
     ),
 )
 

@@ -19,7 +19,13 @@ from leukopenia.policy import Policy
 Frame = nw.LazyFrame[Any]
 
 REQUIRED = ("analyte", "value", "unit")
-OPTIONAL: dict[str, Any] = {"low": nw.Float64, "high": nw.Float64, "age_days": nw.Int64, "has_hiv": nw.Boolean, "comparator": nw.String}
+OPTIONAL: dict[str, Any] = {
+    "low": nw.Float64,
+    "high": nw.Float64,
+    "age_days": nw.Int64,
+    "has_hiv": nw.Boolean,
+    "comparator": nw.String,
+}
 _MADE = ("standard", "grade", "reason")
 _HOUSE = {"haemoglobin": 0}
 """Power of ten from 1/L (or g/L) to the unit of the house; 10^9/L for cells."""
@@ -40,9 +46,7 @@ def grade(frame: Any, knowledge: Knowledge, standards: tuple[str, ...], directio
     return made.to_arrow() if received.implementation.is_pyarrow() else made
 
 
-def _graded(
-    lazy: Frame, knowledge: Knowledge, standards: tuple[str, ...], direction: str, policy: Policy
-) -> Frame:
+def _graded(lazy: Frame, knowledge: Knowledge, standards: tuple[str, ...], direction: str, policy: Policy) -> Frame:
     names = lazy.collect_schema().names()
     if missing := [name for name in REQUIRED if name not in names]:
         raise MappingError(

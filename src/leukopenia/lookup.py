@@ -9,7 +9,18 @@ from typing import Any
 from leukopenia import knowledge
 from leukopenia.errors import SourceError, UsageError
 
-_ID_COLUMNS = ("id", "ingredient", "condition", "interval_id", "standard", "definition", "analyte", "code", "name", "source_id")
+_ID_COLUMNS = (
+    "id",
+    "ingredient",
+    "condition",
+    "interval_id",
+    "standard",
+    "definition",
+    "analyte",
+    "code",
+    "name",
+    "source_id",
+)
 
 
 def look_up(wanted: str) -> list[dict[str, Any]]:
@@ -62,12 +73,13 @@ def cite(folder: Path) -> str:
     SourceError
         The folder is no result.
     """
-    import polars as pl
 
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise SourceError(f"{folder} is not a result.", "", "Give a folder that `leukopenia run` has written.") from None
+        raise SourceError(
+            f"{folder} is not a result.", "", "Give a folder that `leukopenia run` has written."
+        ) from None
     tables = knowledge.load()
     standards = set(manifest["policy"]["standards"].split(";"))
     used = {row["source_id"] for row in tables["criteria"] if row["standard"] in standards}

@@ -1,4 +1,4 @@
-"""Results on disk: all or nothing, the same bytes for the same inputs, and nothing deleted that was not written here."""
+"""Results on disk: all or nothing, the same bytes for the same inputs; nothing deleted that was not written here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def check_target(folder: Path) -> None:
         return
     if not (folder / MANIFEST).is_file():
         raise OutputError(
-            f"{folder} is not empty and is not an earlier result.", "", "Choose another folder, or empty this one."
+            f"{folder} is not empty and is not an earlier result.",
+            "",
+            "Choose another folder, or empty this one.",
         )
     strange = sorted(set(_inside(folder)) - set(written(folder)) - {MANIFEST})
     if strange:

@@ -274,7 +274,9 @@ def _exposures(
             continue
         understood = drugs.understand(engine.collect(drugs.vocabulary(rows)).to_dicts(), knowledge)
         signals += [_drug_issue(raw.source, row) for row in understood if row["reason"]]
-        known = [{k: row[k] for k in (*drugs.SIGNAL, "ingredient", "reason")} for row in understood if not row["reason"]]
+        known = [
+            {k: row[k] for k in (*drugs.SIGNAL, "ingredient", "reason")} for row in understood if not row["reason"]
+        ]
         if known:
             parts.append(drugs.given(rows, engine.load(pl.DataFrame(known), "ingredients")))
     if not parts:
@@ -313,7 +315,9 @@ def _conditions(
             ]
             if known:
                 columns = (*diagnoses.SIGNAL, "condition")
-                loaded = engine.load(pl.DataFrame([{name: row[name] for name in columns} for row in known]), "conditions")
+                loaded = engine.load(
+                    pl.DataFrame([{name: row[name] for name in columns} for row in known]), "conditions"
+                )
                 parts.append(diagnoses.conditions(rows, loaded))
                 issues.append(partial(diagnoses.set_aside, rows, loaded, table))
     if not parts:
@@ -321,9 +325,7 @@ def _conditions(
     return engine.materialise(nw.concat(parts), "conditions"), issues, signals
 
 
-def limit(
-    counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]
-) -> Frame:
+def limit(counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]) -> Frame:
     """Counts with the limit in force, and low or not.
 
     What can be had again from the persons (age, why there is no limit) is not kept: this table is the largest.

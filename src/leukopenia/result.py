@@ -8,7 +8,6 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -255,7 +254,9 @@ def _chosen(lazy: Mapping[str, pl.LazyFrame]) -> list[Any]:
     low = lazy["episodes"].select("patient_id", rank=2, depth="nadir")
     every = lazy["patients"].select("patient_id", rank=3, depth=0.0).head(SHOWN)
     ranked = pl.concat([flagged, low, every], how="vertical_relaxed").sort("rank", "depth", "patient_id")
-    ids: list[Any] = ranked.unique("patient_id", keep="first", maintain_order=True).head(4 * SHOWN).collect()["patient_id"].to_list()
+    ids: list[Any] = (
+        ranked.unique("patient_id", keep="first", maintain_order=True).head(4 * SHOWN).collect()["patient_id"].to_list()
+    )
     return ids
 
 
@@ -285,7 +286,11 @@ def _words(rows: contracts.Knowledge) -> dict[str, Any]:
         row["id"]: kinds[group] for row in rows["ingredients"] for group in row["groups"].split(";") if group in kinds
     }
     groups |= {row["procedure"]: row["procedure"].partition(":")[2] for row in rows["procedure_names"]}
-    return {"bands": bands, "groups": groups, "names": {row["id"]: row["name"] for row in rows["ingredients"]}}
+    return {
+        "bands": bands,
+        "groups": groups,
+        "names": {row["id"]: row["name"] for row in rows["ingredients"]},
+    }
 
 
 def _version(package: str) -> str:
@@ -309,5 +314,3 @@ def _write_manifest(folder: Path, manifest: dict[str, Any], files: list[Path], s
     }
     text = json.dumps(whole, indent=1, ensure_ascii=False)
     (folder / outputs.MANIFEST).write_text(text + "\n", encoding="utf-8")
-
-

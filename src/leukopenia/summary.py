@@ -33,9 +33,7 @@ def headline(folder: Path) -> dict[str, Any]:
 
 def _lines(told: dict[str, Any]) -> list[str]:
     flags = [f"{persons} {kind.replace('_', ' ')}" for kind, persons in told["ongoing_red_flags"].items()]
-    episodes = [
-        f"  {name}: {row['episodes']} in {row['persons']} persons" for name, row in told["episodes"].items()
-    ]
+    episodes = [f"  {name}: {row['episodes']} in {row['persons']} persons" for name, row in told["episodes"].items()]
     return [
         f"Red flags at the end of the records (persons): {', '.join(flags) or 'none'}",
         f"Persons {told['persons']}, counts {sum(told['counts'].values())}, rows set aside {told['rows_set_aside']}",
@@ -53,7 +51,11 @@ def print_inspection(found: dict[str, Any]) -> None:
     console.print(f"{found['source']}: {found['format']}, rows {found['rows_in']}", markup=False)
     for title, rows, columns in (
         ("Understood", found["understood"], ("component", "n", "unit", "code", "name", "specimen", "note")),
-        ("Not understood, or not a blood count", found["not_understood"][:25], ("reason", "n", "unit", "code", "name", "specimen")),
+        (
+            "Not understood, or not a blood count",
+            found["not_understood"][:25],
+            ("reason", "n", "unit", "code", "name", "specimen"),
+        ),
     ):
         table = Table(title=f"{title} ({len(rows)})", title_justify="left")
         for column in columns:

@@ -107,11 +107,7 @@ def number(marked: Frame, cycles: Frame | None, policy: Policy, as_of: int) -> F
     starts = breaks.with_columns(
         begins=when(
             col("is_low")
-            & (
-                col("low_before").is_null()
-                | (col("points") > col("points_at_low")).fill_null(False)
-                | col("broken")
-            )
+            & (col("low_before").is_null() | (col("points") > col("points_at_low")).fill_null(False) | col("broken"))
         )
         .then(lit(1))
         .otherwise(lit(0))
@@ -159,9 +155,7 @@ def _recovery_points(seen: Frame, cycles: Frame | None, policy: Policy, as_of: i
         by_counts = by_counts & col(name).fill_null(False)
     quiet = when(col("next_low") == -NEVER).then(lit(as_of)).otherwise(col("next_low")) - col("minute")
     cleared = _cleared(looked, cycles if policy.flag("recovery.before_cycle") else None)
-    pointed = cleared.with_columns(
-        recovery_here=by_counts | (col("recovered") & ((quiet >= days) | col("cleared")))
-    )
+    pointed = cleared.with_columns(recovery_here=by_counts | (col("recovered") & ((quiet >= days) | col("cleared"))))
     counted = pointed.with_columns(point=when(col("recovery_here")).then(lit(1)).otherwise(lit(0)).cast(nw.Int64))
     summed = counted.with_columns(points=col("point").cum_sum().over(*LINE, order_by=["minute"]).cast(nw.Int64))
     marked = summed.with_columns(at_low=when(col("is_low")).then(col("points")).otherwise(lit(-1).cast(nw.Int64)))
@@ -246,7 +240,9 @@ def summarise(numbered: Frame, knowledge: Knowledge, standards: Iterable[str], p
     inside = col("minute") <= col("last_low")
     grouped = placed.group_by(*episode).agg(
         onset=col("low_minute").min(),
-        last_not_low=when((col("begins") == 1) & ~col("previous_low").fill_null(True)).then(col("previous_minute")).min(),
+        last_not_low=when((col("begins") == 1) & ~col("previous_low").fill_null(True))
+        .then(col("previous_minute"))
+        .min(),
         nadir=col("nadir").min(),
         nadir_minute=when(at_nadir).then(col("minute")).min(),
         measured_nadir=when(at_nadir & (col("comparator") == "")).then(1).otherwise(0).max(),

@@ -16,7 +16,14 @@ Frame = nw.LazyFrame[Any]
 DAY = 1440
 ABSENT = ("none", "neg", "negative", "absent", "normal")
 """Words by which a film says that something was looked for and not seen."""
-IMMATURE = ("metamyelocytes_pct", "myelocytes_pct", "promyelocytes_pct", "metamyelocytes", "myelocytes", "promyelocytes")
+IMMATURE = (
+    "metamyelocytes_pct",
+    "myelocytes_pct",
+    "promyelocytes_pct",
+    "metamyelocytes",
+    "myelocytes",
+    "promyelocytes",
+)
 
 
 def risks(
@@ -68,21 +75,26 @@ def _under(limit: float) -> nw.Expr:
 def _first(rows: Frame, kind: str | nw.Expr, definition: str, source: str, detail: str | nw.Expr) -> Frame:
     """One row a person: the first time, the last time, and whether the latest count still shows it."""
     named = rows.with_columns(
-        kind=lit(kind) if isinstance(kind, str) else kind, detail=lit(detail) if isinstance(detail, str) else detail
+        kind=lit(kind) if isinstance(kind, str) else kind,
+        detail=lit(detail) if isinstance(detail, str) else detail,
     )
-    return named.group_by("patient_id", "kind", "detail").agg(
-        minute=col("minute").min(),
-        last_minute=col("minute").max(),
-        ongoing=when(col("minute") == col("last")).then(1).otherwise(0).max(),
-    ).select(
-        "patient_id",
-        "kind",
-        lit(definition).alias("definition"),
-        "minute",
-        "last_minute",
-        "detail",
-        lit(source).alias("source_id"),
-        (col("ongoing") == 1).alias("ongoing"),
+    return (
+        named.group_by("patient_id", "kind", "detail")
+        .agg(
+            minute=col("minute").min(),
+            last_minute=col("minute").max(),
+            ongoing=when(col("minute") == col("last")).then(1).otherwise(0).max(),
+        )
+        .select(
+            "patient_id",
+            "kind",
+            lit(definition).alias("definition"),
+            "minute",
+            "last_minute",
+            "detail",
+            lit(source).alias("source_id"),
+            (col("ongoing") == 1).alias("ongoing"),
+        )
     )
 
 
@@ -178,8 +190,10 @@ def _cytopenia(marked: Frame) -> Frame:
         .filter(col("lines") >= 2, col("white") == 1)
     )
     kind = when(col("lines") == 3).then(lit("pancytopenia")).otherwise(lit("bicytopenia"))
-    detail = when(col("lines") == 3).then(lit("white cells, haemoglobin and platelets low in one draw")).otherwise(
-        lit("white cells and one other line low in one draw")
+    detail = (
+        when(col("lines") == 3)
+        .then(lit("white cells, haemoglobin and platelets low in one draw"))
+        .otherwise(lit("white cells and one other line low in one draw"))
     )
     return _first(drawn, kind, "below the limits in force", "", detail)
 
@@ -275,7 +289,8 @@ def infection_risk(numbered: Frame, knowledge: Knowledge, policy: Policy) -> Fra
         )
         .select(
             nw.concat_str(
-                [col("patient_id").cast(nw.String), lit("neutrophils"), col("number").cast(nw.String)], separator="/"
+                [col("patient_id").cast(nw.String), lit("neutrophils"), col("number").cast(nw.String)],
+                separator="/",
             ).alias("episode_id"),
             _ratio("minutes_severe", DAY).alias("days_severe"),
             _ratio("minutes_profound", DAY).alias("days_profound"),

@@ -39,7 +39,7 @@ def scores(risks: Frame, patients: Frame, monocytes: Frame, conditions: Frame, k
 
 
 def _known(onset: Frame, patients: Frame, monocytes: Frame, conditions: Frame) -> Frame:
-    """At onset: `years` (null: unknown), `fewest` monocytes within a day (null: none counted), `copd` (true or null)."""
+    """At onset: `years` (null: unknown), `fewest` monocytes within a day (null: none counted), `copd`."""
     near = (
         onset.join(monocytes.select("patient_id", "value", at="minute"), on="patient_id")
         .filter((col("at") - col("minute")).abs() <= DAY)

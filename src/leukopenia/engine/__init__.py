@@ -55,9 +55,7 @@ class Engine(Protocol):
         """Give back memory, connections and spill files."""
 
 
-def open_engine(
-    name: str = "duckdb", *, memory_limit: str = "", threads: int = 0, spill: Path | None = None
-) -> Engine:
+def open_engine(name: str = "duckdb", *, memory_limit: str = "", threads: int = 0, spill: Path | None = None) -> Engine:
     """Open an engine by name.
 
     Parameters

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import narwhals.stable.v2 as nw
-from narwhals.stable.v2 import col, lit, when
+from narwhals.stable.v2 import col, when
 
 from leukopenia.contracts import CONDITIONS, Knowledge
 from leukopenia.harmonise.ledger import as_issues
@@ -52,7 +52,9 @@ class _Reader:
         code = str(row["code"]).replace(".", "").strip().upper()
         found = self._exact.get((row["system"], code), set()) | self._by_prefix(row["system"], code)
         found |= self._by_name(str(row["name"]))
-        known = sorted(found) or [f"{row['system']}|{row['code']}" if code not in ("", "0") else f"text|{fold(row['name'])}"]
+        known = sorted(found) or [
+            f"{row['system']}|{row['code']}" if code not in ("", "0") else f"text|{fold(row['name'])}"
+        ]
         return [signal | {"condition": condition} for condition in known]
 
     def _by_prefix(self, system: str, code: str) -> set[str]:
@@ -61,7 +63,11 @@ class _Reader:
     def _by_name(self, name: str) -> set[str]:
         words = f" {' '.join(re.findall(r'[a-z0-9]+', fold(name)))} "
         bare = name.replace(".", "").strip().upper()
-        coded = self._by_prefix("icd10cm", bare) | self._by_prefix("icd9cm", bare) if re.match(r"^[A-Z]?\d", bare) else set()
+        coded = (
+            self._by_prefix("icd10cm", bare) | self._by_prefix("icd9cm", bare)
+            if re.match(r"^[A-Z]?\d", bare)
+            else set()
+        )
         return coded | {condition for phrase, condition in self._names if phrase in words}
 
 

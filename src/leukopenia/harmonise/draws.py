@@ -124,8 +124,10 @@ def draws(measured: Frame, components: list[str], sources: Sequence[str] = ()) -
         aggregates += _aggregates(name)
         if name in LINES or name in ORIGINS.values():
             aggregates += _first_row(name, sources)
-    return usable.with_columns(vague=_vagueness()).group_by(*DRAW).agg(
-        col("vague").max(), col("source").min(), *aggregates
+    return (
+        usable.with_columns(vague=_vagueness())
+        .group_by(*DRAW)
+        .agg(col("vague").max(), col("source").min(), *aggregates)
     )
 
 

@@ -103,7 +103,9 @@ class _Reader:
         specimen = self._specimen(row, mapped, name)
         if specimen not in ("", "blood"):
             known = family or name.specimen or (mapped is not None)
-            return Meaning(**signal, found_specimen=specimen, how=how, reason="not_blood" if known else "not_of_interest")
+            return Meaning(
+                **signal, found_specimen=specimen, how=how, reason="not_blood" if known else "not_of_interest"
+            )
         if not family:
             return Meaning(**signal, reason="not_of_interest")
         if how == "name" and not name.certain:
@@ -168,9 +170,11 @@ class _Reader:
     def _without_unit(self, family: str, form: str, row: Mapping[str, Any]) -> dict[str, Any]:
         component = self._components.get(family)
         if component is None or component["form"] in ("other", "temperature"):
-            return self._component(family) if component is not None and component["form"] == "other" else {
-                "reason": "unknown_unit"
-            }
+            return (
+                self._component(family)
+                if component is not None and component["form"] == "other"
+                else {"reason": "unknown_unit"}
+            )
         if form == "percent" and f"{family}_pct" in self._components:
             return self._component(f"{family}_pct")
         return self._inferred(component, row)

@@ -40,12 +40,7 @@ def vocabulary(raw_results: Frame) -> Frame:
 def wordings_to_read(raw_results: Frame, meanings: Frame) -> Frame:
     """The distinct texts of results of interest that are not numbers."""
     wanted = meanings.filter(col("reason") == "").select(*SIGNAL)
-    return (
-        raw_results.filter(~col("text").is_null())
-        .join(wanted, on=list(SIGNAL), how="semi")
-        .select("text")
-        .unique()
-    )
+    return raw_results.filter(~col("text").is_null()).join(wanted, on=list(SIGNAL), how="semi").select("text").unique()
 
 
 def measures(raw_results: Frame, meanings: Frame, wordings: Frame, repair_units: bool) -> Frame:
@@ -75,7 +70,10 @@ def measures(raw_results: Frame, meanings: Frame, wordings: Frame, repair_units:
     read = joined.with_columns(
         number=nw.coalesce(finite, col("worded_value")),
         by_words=finite.is_null() & ~col("outcome").is_null(),
-        comparator=when(col("comparator") != "").then(col("comparator")).otherwise(col("worded_comparator")).fill_null(""),
+        comparator=when(col("comparator") != "")
+        .then(col("comparator"))
+        .otherwise(col("worded_comparator"))
+        .fill_null(""),
         outcome=col("outcome").fill_null(""),
     )
     scaled = read.with_columns(
@@ -122,9 +120,7 @@ def _without_absurd_range(frame: Frame) -> Frame:
         | ((col("low") == 0) & (col("high") == 0))
     ).fill_null(False)
     marked = frame.with_columns(range_dropped=absurd)
-    return marked.with_columns(
-        *[when(~col("range_dropped")).then(col(name)).alias(name) for name in ("low", "high")]
-    )
+    return marked.with_columns(*[when(~col("range_dropped")).then(col(name)).alias(name) for name in ("low", "high")])
 
 
 def _judged(frame: Frame) -> Frame:

@@ -89,7 +89,11 @@ class UnitParser:
         return None
 
     def _volume(self, text: str) -> int | None:
-        for candidate in (text.strip(" /.()"), text.strip(" /.()").replace(" ", ""), re.sub(r"^\W+", "", text)):
+        for candidate in (
+            text.strip(" /.()"),
+            text.strip(" /.()").replace(" ", ""),
+            re.sub(r"^\W+", "", text),
+        ):
             if candidate.startswith("per "):
                 candidate = candidate[4:]
             words = candidate.split(" ", 1)

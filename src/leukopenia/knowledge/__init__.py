@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -160,7 +161,7 @@ def check_criteria(rows: Rows) -> None:
             groups.setdefault(key, []).append((int(row["grade"]), float(row["limit"])))
     for group, cuts in groups.items():
         limits = [limit for _, limit in sorted(cuts, reverse=group[2] == "low")]
-        if any(later <= earlier for earlier, later in zip(limits, limits[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(limits)):
             raise KnowledgeError(f"criteria: the cut-offs of {' '.join(group)} are not monotone.")
     _check_ages(rows)
 
@@ -174,7 +175,7 @@ def _check_ages(rows: Rows) -> None:
             )
     for key, found in spans.items():
         ordered = sorted(found)
-        for (_, upper), (lower, _) in zip(ordered, ordered[1:], strict=False):
+        for (_, upper), (lower, _) in itertools.pairwise(ordered):
             if lower != upper + 1:
                 raise KnowledgeError(f"criteria: the ages of {' '.join(key)} overlap or leave a hole at {upper}.")
 
@@ -198,6 +199,6 @@ def _check_spans(name: str, spans: Iterable[tuple[int, int]], whole: bool) -> No
     ordered = list(spans)
     if whole and ordered[0][0] != 0:
         raise KnowledgeError(f"interval_choice: {name} does not begin at birth.")
-    for (_, upper), (lower, _) in zip(ordered, ordered[1:], strict=False):
+    for (_, upper), (lower, _) in itertools.pairwise(ordered):
         if lower < upper or (whole and lower > upper):
             raise KnowledgeError(f"interval_choice: {name} overlaps or leaves a hole at {upper} hours.")

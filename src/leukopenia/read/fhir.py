@@ -122,11 +122,7 @@ def _files(path: Path) -> list[Path]:
     found = _candidates(path) if path.is_dir() else [path]
     files = [each for each in found if each.stat().st_size]
     if not files:
-        what = (
-            "It holds no .json or .ndjson file with anything in it."
-            if path.is_dir()
-            else "The file is empty."
-        )
+        what = "It holds no .json or .ndjson file with anything in it." if path.is_dir() else "The file is empty."
         raise SourceError(f"There is nothing to read in {path}.", what, "Export the records again.")
     return files
 
@@ -189,11 +185,7 @@ class _Run:
 
     def _is_bulk(self, path: Path, start: bytes) -> bool:
         large = path.stat().st_size >= BULK_FROM and fhir_bulk.fits(path)
-        return (
-            large
-            and fhir_input.has_lines(path, start)
-            and kind_of(start.partition(b"\n")[0]) == "Observation"
-        )
+        return large and fhir_input.has_lines(path, start) and kind_of(start.partition(b"\n")[0]) == "Observation"
 
     def _bulk(self, number: int) -> bool:
         parts = Parts(self.folder, f"{number:05}", self.source)

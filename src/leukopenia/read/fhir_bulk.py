@@ -179,9 +179,7 @@ def _cleaned(names: pa.ChunkedArray) -> pa.Array:
     return pa.array(map(clean, coded.dictionary.to_pylist()), pa.string()).take(coded.indices)
 
 
-def _hand_over(
-    table: pa.Table, odd: NDArray[np.bool_], numbered: Iterable[tuple[int, bytes]], reader: Reader
-) -> None:
+def _hand_over(table: pa.Table, odd: NDArray[np.bool_], numbered: Iterable[tuple[int, bytes]], reader: Reader) -> None:
     """Give the other lines to the line reader, making sure that they are the lines DuckDB saw."""
     ids = table["id"].filter(pa.array(odd)).to_pylist()
     handed = compress(numbered, odd)

@@ -19,9 +19,7 @@ _DEFINED = {
 }
 
 
-def finish(
-    connection: duckdb.DuckDBPyConnection, written: Written, source: str
-) -> tuple[Written, list[Issue]]:
+def finish(connection: duckdb.DuckDBPyConnection, written: Written, source: str) -> tuple[Written, list[Issue]]:
     """Give the final files of every table; a file that needs no change stays as it is.
 
     A record stands twice when type, id and every mapped value are the same: the first stays. Two versions of
@@ -59,9 +57,7 @@ def _define(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
         )
 
 
-def _repeated(
-    connection: duckdb.DuckDBPyConnection, table: str, paths: list[Path], source: str
-) -> list[Issue]:
+def _repeated(connection: duckdb.DuckDBPyConnection, table: str, paths: list[Path], source: str) -> list[Issue]:
     """Note the later copies of records in the table `repeated`, and count them."""
     values = ", ".join(f'"{name}"' for name in SCHEMAS[table].names if name != "row_id")
     # Ids that come once are the rule: their 64-bit hashes settle it without comparing any content.
@@ -88,9 +84,7 @@ def _repeated(
 
 def _needs_change(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     defined = "select 1 from keys semi join definitions on sought = key limit 1" if table in _DEFINED else ""
-    return any(
-        connection.execute(query).fetchone() for query in ("select 1 from repeated limit 1", defined) if query
-    )
+    return any(connection.execute(query).fetchone() for query in ("select 1 from repeated limit 1", defined) if query)
 
 
 def _rewrite(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:

@@ -156,9 +156,7 @@ class Reader:
         else:
             self.parts.add(table, [(row_id + row[0], *row[1:]) for row in found.rows])
             if item.id or found.sought:
-                self.parts.add(
-                    f"{table}.keys", [(row_id, f"{kind}/{item.id}" if item.id else None, found.sought)]
-                )
+                self.parts.add(f"{table}.keys", [(row_id, f"{kind}/{item.id}" if item.id else None, found.sought)])
         self.tally.records[kind] += 1
         return True
 

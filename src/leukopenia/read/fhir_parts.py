@@ -30,8 +30,7 @@ KEYS = pa.schema([("row_id", pa.int64()), ("record", pa.string()), ("sought", pa
 """Per record: its `Type/id`, and the key of the resource it refers to; both may be empty."""
 
 DEFINITIONS = pa.schema(
-    [("key", pa.string()), ("row_id", pa.int64())]
-    + [(name, pa.string()) for name in ("system", "code", "name")]
+    [("key", pa.string()), ("row_id", pa.int64())] + [(name, pa.string()) for name in ("system", "code", "name")]
 )
 
 _REPEATING = [
@@ -77,10 +76,7 @@ class Tally:
         self.bad.extend(other.bad)
 
     def issues(self, source: str) -> list[Issue]:
-        lines = [
-            issue(source, "", "bad_line", detail=place, row_id=str(row_id))
-            for row_id, place in sorted(self.bad)
-        ]
+        lines = [issue(source, "", "bad_line", detail=place, row_id=str(row_id)) for row_id, place in sorted(self.bad)]
         counted = sorted(self.aside.items())
         return lines + [issue(source, table, why, detail=detail, n=n) for (table, why, detail), n in counted]
 

@@ -70,9 +70,7 @@ def requests(item: MedicationRequest, scope: Scope) -> Rows:
 
 
 def _request_span(item: MedicationRequest) -> Span:
-    repeats = [
-        each.timing.repeat for each in item.dosage_instruction or () if each.timing and each.timing.repeat
-    ]
+    repeats = [each.timing.repeat for each in item.dosage_instruction or () if each.timing and each.timing.repeat]
     periods = [repeat.bounds_period for repeat in repeats if repeat.bounds_period]
     supply = item.dispense_request
     window = bounds(supply.validity_period) if supply else (None, None)
@@ -88,9 +86,7 @@ def _request_span(item: MedicationRequest) -> Span:
 
 
 def _earliest(texts: Iterable[str | None]) -> Moment | None:
-    return min(
-        (at for at in map(moment, texts) if at.minute is not None), default=None, key=lambda at: at[0] or 0
-    )
+    return min((at for at in map(moment, texts) if at.minute is not None), default=None, key=lambda at: at[0] or 0)
 
 
 def administrations(item: MedicationAdministration, scope: Scope) -> Rows:
@@ -164,9 +160,7 @@ def _dose_quantity(dosage: Dosage) -> Quantity | None:
 def conditions(item: Condition, scope: Scope) -> Rows:
     """A diagnosis, from its onset, else from the day it was recorded."""
     stated = item.verification_status
-    status = (
-        stated if isinstance(stated, str) else next((c.code for c in (stated and stated.coding) or ()), None)
-    )
+    status = stated if isinstance(stated, str) else next((c.code for c in (stated and stated.coding) or ()), None)
     if status in ("refuted", "entered-in-error"):
         raise SetAside("not_valid_status", f"Condition {status}")
     doubtful = status in ("provisional", "differential", "unconfirmed")

@@ -77,9 +77,7 @@ class Scope:
             raise SetAside("no_patient", kind)
         return found
 
-    def find(
-        self, reference: Reference, kind: str, contained: list[msgspec.Raw] | None
-    ) -> tuple[Signal | None, str]:
+    def find(self, reference: Reference, kind: str, contained: list[msgspec.Raw] | None) -> tuple[Signal | None, str]:
         """What a Medication or Specimen reference says, else the key to look for it in other files."""
         text = reference.reference or ""
         if text.startswith("#"):

@@ -49,9 +49,7 @@ _PLAIN = re.compile(_NUMBER)
 # A unit may follow; one that begins with a digit must be a power of ten, else "1-3 5-9" would read as 1 to 3.
 _LIMIT = r"([0-9]+(?:\.[0-9]+)?)"
 _UNIT = r"(?:\s*[^\s0-9.,\-][^\s]*|\s+x?\s*10[\^*e]\S*)?"
-_BETWEEN = re.compile(
-    rf"[(\[]?\s*{_LIMIT}\s*(?:-|\u2013|\u2014|to)\s*{_LIMIT}\s*[)\]]?{_UNIT}", re.IGNORECASE
-)
+_BETWEEN = re.compile(rf"[(\[]?\s*{_LIMIT}\s*(?:-|\u2013|\u2014|to)\s*{_LIMIT}\s*[)\]]?{_UNIT}", re.IGNORECASE)
 _ONE_SIDED = re.compile(rf"(<=|>=|<|>|\u2264|\u2265)\s*{_LIMIT}{_UNIT}", re.IGNORECASE)
 
 PATIENT = r"(?:(?:^|/)Patient/|^urn:uuid:)([^/?#|\s]+)"

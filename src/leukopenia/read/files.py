@@ -70,9 +70,7 @@ def stem(path: Path) -> str:
 def table_files(folder: Path) -> list[Path]:
     """The table files below a folder, hidden files left out, in name order."""
     found = (p for p in folder.rglob("*") if p.is_file() and kind(p))
-    return sorted(
-        p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(folder).parts)
-    )
+    return sorted(p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(folder).parts))
 
 
 def columns(path: Path) -> list[str]:
@@ -212,9 +210,7 @@ def _fast(path: Path, how: Dialect, target: Path, before: int) -> bool:
 
     types = ", ".join(f"{_quote(name)}: 'VARCHAR'" for name in how.header)
     mark = "'\"'" if how.quoted else "''"
-    connection = duckdb.connect(
-        config={"autoinstall_known_extensions": False, "temp_directory": str(target.parent)}
-    )
+    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "temp_directory": str(target.parent)})
     try:
         connection.execute(
             f"copy (select (row_number() over () + {before})::bigint as {ROW}, * "
@@ -261,9 +257,7 @@ def _copy(path: Path, how: Dialect, encoding: str, target: Path, before: int) ->
     return bad
 
 
-def _records(
-    path: Path, how: Dialect, encoding: str, bad: list[int]
-) -> Iterator[tuple[int, list[str | None]]]:
+def _records(path: Path, how: Dialect, encoding: str, bad: list[int]) -> Iterator[tuple[int, list[str | None]]]:
     import io
 
     with _bytes(path) as stream, io.TextIOWrapper(stream, encoding, newline="") as lines:

@@ -22,9 +22,7 @@ WORDS: dict[str, str] = {
         "sampletime sampledate samplingtime measurementdatetime measuredat timestamp "
         "labresultoffset date testdate resultdatetime resulttime resultdate chartdate"
     ),
-    "test": (
-        "test testname lbtest labname analyte label labtest parameter component observation lab name lbtestcd"
-    ),
+    "test": ("test testname lbtest labname analyte label labtest parameter component observation lab name lbtestcd"),
     "value": "lborres value result resultvalue testresult labresult labresulttext lbstresc val",
     "number": "valuenum lbstresn valueasnumber numericvalue resultnumeric numericresult resultnum",
     "unit": (
@@ -119,9 +117,7 @@ class Plan:
     def marked(self) -> Plan:
         """The same plan for columns that carry `MARK`."""
         roles = {role: MARK + column for role, column in self.roles.items()}
-        return replace(
-            self, roles=roles, analytes=[replace(a, column=MARK + a.column) for a in self.analytes]
-        )
+        return replace(self, roles=roles, analytes=[replace(a, column=MARK + a.column) for a in self.analytes])
 
 
 def header(column: str) -> str:
@@ -163,9 +159,7 @@ def _check_keys(mapping: Mapping[str, Any]) -> None:
     if unknown:
         near = difflib.get_close_matches(unknown[0], KEYS, 1)
         remedy = f"Did you mean {near[0]!r}? " if near else ""
-        raise MappingError(
-            f"The mapping has an unknown key {unknown[0]!r}.", "", f"{remedy}Known: {', '.join(KEYS)}."
-        )
+        raise MappingError(f"The mapping has an unknown key {unknown[0]!r}.", "", f"{remedy}Known: {', '.join(KEYS)}.")
 
 
 def _roles(names: Sequence[str], mapping: Mapping[str, Any]) -> dict[str, str]:

@@ -96,9 +96,7 @@ def build(
     made = {t: _MAKERS[t](_of(t, frame, codes, engine), source) for t in sorted(present)}
     rows_in = {t: int(codes.filter(codes["target"] == t)["n"].sum()) for t in sorted(present)}
     if "raw_results" not in present:
-        issues.append(
-            issue(source, "raw_results", "table_absent", detail="laboratory events", n=0, set_aside=False)
-        )
+        issues.append(issue(source, "raw_results", "table_absent", detail="laboratory events", n=0, set_aside=False))
     return Raw(source, "meds", made, issues, rows_in, opened or [])
 
 
@@ -145,9 +143,7 @@ def _aside(codes: pl.DataFrame, source: str) -> list[Issue]:
     counts: dict[str, int] = {}
     for code, n in codes.filter(codes["target"] == "").select("code", "n").iter_rows():
         counts[meds_codes.family(code)] = counts.get(meds_codes.family(code), 0) + n
-    return [
-        issue(source, "events", "not_of_interest", detail=prefix, n=n) for prefix, n in sorted(counts.items())
-    ]
+    return [issue(source, "events", "not_of_interest", detail=prefix, n=n) for prefix, n in sorted(counts.items())]
 
 
 def _of(target: str, frame: Frame, codes: pl.DataFrame, engine: Engine) -> Frame:

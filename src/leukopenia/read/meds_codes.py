@@ -143,13 +143,9 @@ def _medication(parts: list[str], description: str) -> Meaning:
     first, last = parts[0], parts[-1]
     if first.upper() in ("START", "STOP") and len(parts) > 1:
         name = "//".join(parts[1:])
-        return Meaning(
-            "raw_drugs", first.lower(), f"order//{name.lower()}", name=_known(name), status="ordered"
-        )
+        return Meaning("raw_drugs", first.lower(), f"order//{name.lower()}", name=_known(name), status="ordered")
     status = _status(last) if len(parts) > 1 else "ordered"
-    return (
-        Meaning("raw_drugs", name=_known("//".join(parts[:-1]) or first), status=status) if status else ASIDE
-    )
+    return Meaning("raw_drugs", name=_known("//".join(parts[:-1]) or first), status=status) if status else ASIDE
 
 
 def _status(action: str) -> str:
@@ -178,9 +174,7 @@ def _infusion(part: str) -> Callable[[list[str], str], Meaning]:
 
 def _diagnosis(parts: list[str], description: str) -> Meaning:
     if parts[0].upper() == "ICD" and len(parts) > 2:
-        return Meaning(
-            "raw_conditions", system=f"icd{parts[1]}cm", concept=parts[2].replace(".", ""), name=description
-        )
+        return Meaning("raw_conditions", system=f"icd{parts[1]}cm", concept=parts[2].replace(".", ""), name=description)
     return Meaning("raw_conditions", name="//".join(parts))
 
 

@@ -262,12 +262,8 @@ def _received(name: str, open_table: Opener, reading: _Reading, raw: str) -> Fra
     wanted = TABLES[name]
     key = wanted.ids[0]
     frame = typed(open_table(None), wanted, reading.engine)
-    empty = {
-        c: nw.when(nw.col(c).is_null()).then(1).otherwise(0).sum().cast(nw.Int64) for c in {key, "person_id"}
-    }
-    counted = reading.engine.collect(frame.select(nw.len().cast(nw.Int64).alias("n"), **empty)).row(
-        0, named=True
-    )
+    empty = {c: nw.when(nw.col(c).is_null()).then(1).otherwise(0).sum().cast(nw.Int64) for c in {key, "person_id"}}
+    counted = reading.engine.collect(frame.select(nw.len().cast(nw.Int64).alias("n"), **empty)).row(0, named=True)
     reading.rows_in[raw] = counted["n"]
     if counted["n"] and counted[key] and key != "person_id":
         frame = typed(open_table(files.ROW), wanted, reading.engine, key=files.ROW)
@@ -394,9 +390,7 @@ def _procedures(frame: Frame, reading: _Reading) -> Frame:
     )
 
 
-def _spans(
-    frame: Frame, reading: _Reading, table: contracts.Table, key: str, prefix: str, name: nw.Expr
-) -> Frame:
+def _spans(frame: Frame, reading: _Reading, table: contracts.Table, key: str, prefix: str, name: nw.Expr) -> Frame:
     start, precision = _when(f"{prefix}_start_datetime", f"{prefix}_start_date")
     columns = reading.columns(nw.col(key)) | {
         "start": start,

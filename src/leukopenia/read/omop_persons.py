@@ -19,8 +19,7 @@ _MINUTES_OF_DAY = 1440
 def births(persons: Frame, engine: Engine) -> Frame:
     """Add `birth` and `birth_precision`."""
     parts = [
-        nw.coalesce(nw.col(name), nw.lit(1)).cast(nw.String).str.zfill(2)
-        for name in ("month_of_birth", "day_of_birth")
+        nw.coalesce(nw.col(name), nw.lit(1)).cast(nw.String).str.zfill(2) for name in ("month_of_birth", "day_of_birth")
     ]
     year = nw.col("year_of_birth").cast(nw.String).str.zfill(4)
     day = nw.concat_str(year, *parts, separator="-")
@@ -54,9 +53,7 @@ def sex() -> nw.Expr:
         .otherwise(nw.when(word == "f").then(nw.lit("female")).otherwise(nw.lit("unknown")))
     )
     return reduce(
-        lambda rest, item: (
-            nw.when(nw.col("gender_concept_id") == item[0]).then(nw.lit(item[1])).otherwise(rest)
-        ),
+        lambda rest, item: nw.when(nw.col("gender_concept_id") == item[0]).then(nw.lit(item[1])).otherwise(rest),
         SEXES.items(),
         guessed,
     )

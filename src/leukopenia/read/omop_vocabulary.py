@@ -43,9 +43,7 @@ class Vocabulary:
         ids = self._engine.collect(occurring)
         if not len(ids):
             return None
-        words = ids.join(self._names(ids), on="concept", how="left").join(
-            self._maps(ids), on="concept", how="left"
-        )
+        words = ids.join(self._names(ids), on="concept", how="left").join(self._maps(ids), on="concept", how="left")
         known = words.filter(words["concept_name"].is_not_null() | words["standard"].is_not_null())
         return known.select("concept", "standard", "concept_name").sort("concept") if len(known) else None
 

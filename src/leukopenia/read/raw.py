@@ -86,9 +86,7 @@ def not_utf8(source: str, table: str, name: str) -> Issue:
 
 def shape(frame: Frame, table: Table, columns: dict[str, nw.Expr]) -> Frame:
     """Exactly the columns of a contract; what a reader does not know is null, or empty text."""
-    return frame.select(
-        *[(columns[c.name] if c.name in columns else _unknown(c)).alias(c.name) for c in table.columns]
-    )
+    return frame.select(*[(columns[c.name] if c.name in columns else _unknown(c)).alias(c.name) for c in table.columns])
 
 
 def missing(type_: str) -> nw.Expr:

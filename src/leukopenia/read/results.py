@@ -52,13 +52,8 @@ def read(path: Path, engine: Engine, stage: Path, source: str, mapping: Mapping[
     """
     parts = [path] if path.is_file() else files.table_files(path)
     if not parts or not all(files.kind(part) for part in parts):
-        raise SourceError(
-            f"{path} is no table of results.", "", f"Known: {', '.join(files.KINDS)}, also as .gz."
-        )
-    if (
-        len({files.kind(part) for part in parts}) > 1
-        or len({tuple(files.columns(part)) for part in parts}) > 1
-    ):
+        raise SourceError(f"{path} is no table of results.", "", f"Known: {', '.join(files.KINDS)}, also as .gz.")
+    if len({files.kind(part) for part in parts}) > 1 or len({tuple(files.columns(part)) for part in parts}) > 1:
         raise SourceError(
             f"The tables in {path} differ in their columns.",
             f"Seen: {', '.join(part.name for part in parts[:8])}.",
@@ -107,9 +102,7 @@ def _issues_of_rows(source: str, plan: Plan, n: int, without: int) -> list[Issue
     made = [issue(source, "raw_results", "no_patient", n=without)] if without else []
     if "time" not in plan.roles:
         untimed = n - without
-        made.append(
-            issue(source, "raw_results", "no_time", detail="no time column", n=untimed, set_aside=False)
-        )
+        made.append(issue(source, "raw_results", "no_time", detail="no time column", n=untimed, set_aside=False))
     return made
 
 
@@ -117,9 +110,7 @@ def _issues(source: str, plan: Plan, names: list[str], notes: files.Notes) -> li
     made = [bad_lines(source, "raw_results", name, rows) for name, rows in notes.bad_lines.items()]
     made += [not_utf8(source, "raw_results", name) for name in notes.not_utf8]
     if plan.analytes:
-        read_here = {
-            header(c) for c in (*plan.roles.values(), *(analyte.column for analyte in plan.analytes))
-        }
+        read_here = {header(c) for c in (*plan.roles.values(), *(analyte.column for analyte in plan.analytes))}
         made += [
             issue(source, "raw_results", "not_of_interest", detail=f"column {name}", n=0, set_aside=False)
             for name in names
@@ -215,9 +206,7 @@ def _coding(frame: Frame, roles: Mapping[str, str], engine: Engine) -> tuple[nw.
     code = code.fill_null(0) if number else code.fill_null("")
     if "system" in roles:
         system = roles["system"]
-        return (
-            _word(frame, system).str.to_lowercase() if system in names else nw.lit(header(system).lower())
-        ), code
+        return (_word(frame, system).str.to_lowercase() if system in names else nw.lit(header(system).lower())), code
     some = engine.collect(frame.select(code=code.cast(nw.String)).head(1000))["code"].to_list()
     loinc = "loinc" in plain(header(roles["code"])) or (some and all(_LOINC.match(text) for text in some))
     return nw.lit("loinc" if loinc else "local"), code
@@ -244,9 +233,7 @@ def _with_range(frame: Frame, column: str, engine: Engine) -> Frame:
     """Ranges repeat, so the distinct ones are read in Python and joined."""
     import polars as pl
 
-    said = engine.collect(
-        frame.select(said=nw.col(column).cast(nw.String)).filter(~nw.col("said").is_null()).unique()
-    )
+    said = engine.collect(frame.select(said=nw.col(column).cast(nw.String)).filter(~nw.col("said").is_null()).unique())
     rows = [(text, *_limits(text)) for text in sorted(said["said"].to_list())]
     schema = {"said_range": pl.String, "low_limit": pl.Float64, "high_limit": pl.Float64}
     small = engine.load(pl.DataFrame(rows, schema=schema, orient="row"), "ranges")

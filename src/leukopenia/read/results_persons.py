@@ -90,15 +90,9 @@ def _sex(column: str | None) -> nw.Expr:
         return missing("String")
     if plain(header(column)) == "riagendr":
         number = nw.col(column).cast(nw.Float64)
-        return (
-            nw.when(number == 1).then(nw.lit("male")).otherwise(nw.when(number == 2).then(nw.lit("female")))
-        )
+        return nw.when(number == 1).then(nw.lit("male")).otherwise(nw.when(number == 2).then(nw.lit("female")))
     said = nw.col(column).cast(nw.String).fill_null("").str.strip_chars().str.to_lowercase()
-    word = (
-        nw.when(said.is_in(["", "u", "unknown", "unk", "na"]))
-        .then(missing("String"))
-        .otherwise(nw.lit("other"))
-    )
+    word = nw.when(said.is_in(["", "u", "unknown", "unk", "na"])).then(missing("String")).otherwise(nw.lit("other"))
     for spelling, sex in _SEXES.items():
         word = nw.when(said == spelling).then(nw.lit(sex)).otherwise(word)
     return word

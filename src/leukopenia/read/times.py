@@ -46,16 +46,10 @@ def add(frame: Frame, new: str, column: str, settings: Mapping[str, Any], engine
     frame = frame.with_columns(nw.col(column).cast(nw.String).str.strip_chars().alias(f"{new}_text"))
     sample = _sample(frame, f"{new}_text", engine)
     order = _order(str(settings.get("date_format", "")))
-    if (
-        not order
-        and _mostly(_ISO, sample)
-        and not (dtype.is_numeric() and not all(len(t) == 4 for t in sample))
-    ):
+    if not order and _mostly(_ISO, sample) and not (dtype.is_numeric() and not all(len(t) == 4 for t in sample)):
         return _dates_alone(engine.minutes(frame, {new: f"{new}_text"}), new, engine)
     if not order and _mostly(_COMPACT, sample):
-        return engine.minutes(
-            frame.with_columns(_compact(f"{new}_text").alias(f"{new}_iso")), {new: f"{new}_iso"}
-        )
+        return engine.minutes(frame.with_columns(_compact(f"{new}_text").alias(f"{new}_iso")), {new: f"{new}_iso"})
     if not _mostly(_PARTS, sample):
         raise MappingError(
             f"The times in column {header(column)!r} are not understood.",
@@ -161,9 +155,7 @@ def _told_order(frame: Frame, column: str, sample: list[str], engine: Engine) ->
         return "ymd"
     if all(match[2].isalpha() for match in found):
         return "dmy"
-    largest = engine.collect(
-        frame.select(a=nw.col("n_1").max(), b=nw.col("n_2").max(), y=nw.col("n_3").max())
-    )
+    largest = engine.collect(frame.select(a=nw.col("n_1").max(), b=nw.col("n_2").max(), y=nw.col("n_3").max()))
     first, second, year = largest.row(0)
     if year < 100 or (first > 12) == (second > 12):
         raise MappingError(

@@ -67,9 +67,7 @@ def _axes(x: Axis, y: Axis) -> Iterator[str]:
         if x.low <= days <= x.high:
             yield svg.upright(x.at(days), _TOP, _BOTTOM, "grid")
             yield svg.label(x.at(days), _BOTTOM + 15, text, "tick", "middle")
-    yield svg.label(
-        (_LEFT + _RIGHT) / 2, _BOTTOM + 33, "days from the first low count to recovery", "tick", "middle"
-    )
+    yield svg.label((_LEFT + _RIGHT) / 2, _BOTTOM + 33, "days from the first low count to recovery", "tick", "middle")
 
 
 def _episode_mark(row: Row, x: Axis, y: Axis) -> str:
@@ -98,18 +96,12 @@ def standards_side_by_side(rows: list[Row], analyte: str, key: str) -> Markup | 
     name = ANALYTES.get(analyte, analyte)
     title = f"Worst grade of the same episodes of low {name} under each standard"
     return Markup(
-        svg.figure(
-            _WIDTH, len(shares) * 26 + 4, "".join(body), title, "The table beside it gives the numbers.", key
-        )
+        svg.figure(_WIDTH, len(shares) * 26 + 4, "".join(body), title, "The table beside it gives the numbers.", key)
     )
 
 
 def _cells(rows: list[Row], analyte: str, standard: str) -> dict[int | None, int]:
-    found = {
-        row["grade"]: row["episodes"]
-        for row in rows
-        if (row["analyte"], row["standard"]) == (analyte, standard)
-    }
+    found = {row["grade"]: row["episodes"] for row in rows if (row["analyte"], row["standard"]) == (analyte, standard)}
     return {grade: found[grade] for grade in _GRADES if isinstance(found.get(grade), int)}
 
 

@@ -40,25 +40,17 @@ def _episode(row: Row, view: View, y: float) -> Iterator[str]:
     x = view.axis
     onset, last = _clip(row["onset"], view), _clip(row["last_low"], view)
     if row["last_not_low"] is not None:
-        yield svg.path(
-            f"M{x.at(_clip(row['last_not_low'], view)):g} {y:g}H{x.at(onset):g}", "onset", _onset_words(row)
-        )
+        yield svg.path(f"M{x.at(_clip(row['last_not_low'], view)):g} {y:g}H{x.at(onset):g}", "onset", _onset_words(row))
     width = max(x.at(last) - x.at(onset), 3)
     yield svg.box(x.at(onset), y - 4, width, 8, f"episode s-{_severity(row)}", _episode_words(row))
     if row["recovery"] is not None:
         yield svg.across(x.at(onset) + width, x.at(_clip(row["recovery"], view)), y, "mending")
         if row["recovery"] <= view.end:
-            yield svg.path(
-                f"M{x.at(row['recovery']):g} {y:g}m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z", "recovery"
-            )
+            yield svg.path(f"M{x.at(row['recovery']):g} {y:g}m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z", "recovery")
     elif row["last_low"] <= view.end:
-        yield svg.path(
-            f"M{x.at(onset) + width:g} {y - 4:g}l6 4l-6 4z", "still", f"{row['state']}: no recovery seen"
-        )
+        yield svg.path(f"M{x.at(onset) + width:g} {y - 4:g}l6 4l-6 4z", "still", f"{row['state']}: no recovery seen")
     if view.start <= row["nadir_minute"] <= view.end:
-        yield svg.path(
-            f"M{x.at(row['nadir_minute']):g} {y + 4.5:g}l-4-7h8z", "nadir", f"nadir {number(row['nadir'])}"
-        )
+        yield svg.path(f"M{x.at(row['nadir_minute']):g} {y + 4.5:g}l-4-7h8z", "nadir", f"nadir {number(row['nadir'])}")
 
 
 def _severity(row: Row) -> str:
@@ -84,9 +76,7 @@ def shade(record: Record, view: View, height: float) -> str:
     none: list[Row] = []
     rows = lines.get("neutrophils") or next(iter(lines.values()), none)
     seen = [row for row in rows if row["onset"] <= view.end and episode_end(row) >= view.start]
-    spans = [
-        (view.axis.at(_clip(row["onset"], view)), view.axis.at(_clip(episode_end(row), view))) for row in seen
-    ]
+    spans = [(view.axis.at(_clip(row["onset"], view)), view.axis.at(_clip(episode_end(row), view))) for row in seen]
     return "".join(svg.box(x1, 0, max(x2 - x1, 2), height, "shade") for x1, x2 in spans)
 
 
@@ -102,9 +92,7 @@ def treatments(record: Record, groups: Mapping[str, str]) -> list[Row]:
     return [{"status": "", **row} for row in (*drugs, *states, *events)]
 
 
-def drug_lanes(
-    record: Record, view: View, names: Mapping[str, str], groups: Mapping[str, str]
-) -> Panel | None:
+def drug_lanes(record: Record, view: View, names: Mapping[str, str], groups: Mapping[str, str]) -> Panel | None:
     """One lane for each drug or treatment in view, those that explain a course first."""
     lanes: dict[str, list[Row]] = {}
     for row in treatments(record, groups):
@@ -121,9 +109,7 @@ def drug_lanes(
     height = min(len(order), _MOST_LANES) * _DRUG_LANE + 8
     if len(order) > _MOST_LANES:
         height += 12
-        body.append(
-            svg.label(LEFT, height - 4, f"{len(order) - _MOST_LANES} more in the table of drugs", "tick")
-        )
+        body.append(svg.label(LEFT, height - 4, f"{len(order) - _MOST_LANES} more in the table of drugs", "tick"))
     return Panel("".join(body), height)
 
 
@@ -149,9 +135,7 @@ def _bar(row: Row, view: View, y: float, name: str, css: str) -> Iterator[str]:
     x: Axis = view.axis
     x1, x2 = x.at(_clip(row["start"], view)), x.at(_clip(_end(row, view), view))
     until = day(row["end"]) if row["end"] is not None else "end not recorded"
-    yield svg.box(
-        x1, y - 4, max(x2 - x1, 3), 8, css, f"{name}, {day(row['start'])} to {until} {row['status']}"
-    )
+    yield svg.box(x1, y - 4, max(x2 - x1, 3), 8, css, f"{name}, {day(row['start'])} to {until} {row['status']}")
     if row["start"] < view.start:
         yield svg.path(f"M{x1:g} {y - 5:g}l-6 5l6 5z", f"{css} more", "began earlier")
     if _end(row, view) > view.end:

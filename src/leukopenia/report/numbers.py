@@ -97,9 +97,7 @@ def _line(summary: Mapping[str, Any], analyte: str, key: str, redacted: bool) ->
     cells = Cells(worst, "standard", "grade", "episodes", redacted)
     return Line(
         analyte_name(analyte),
-        Table(
-            _grade_columns(), [(words, cells.row(standard, GRADES)) for standard, words in STANDARDS.items()]
-        ),
+        Table(_grade_columns(), [(words, cells.row(standard, GRADES)) for standard, words in STANDARDS.items()]),
         standards_side_by_side(worst, analyte, f"{key}-bars"),
         crosswalk_table(_of(summary.get("crosswalk", []), analyte), redacted),
         _duration_table(_of(summary.get("durations", []), analyte), redacted),
@@ -162,10 +160,7 @@ def limits_table(rows: list[Row], redacted: bool) -> Table:
     merged: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         merged.setdefault((row["analyte"], row["basis"]), []).append(row["counts"])
-    table = [
-        (analyte_name(a), [total(merged.get((a, basis), absent)) for basis in bases])
-        for a in analytes_in(rows)
-    ]
+    table = [(analyte_name(a), [total(merged.get((a, basis), absent)) for basis in bases]) for a in analytes_in(rows)]
     return Table(["laboratory", "published", "no limit"], table)
 
 

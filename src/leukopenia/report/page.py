@@ -49,10 +49,7 @@ def render(facts: Facts, redact_small_cells: bool = False) -> str:
 
 def _open(facts: Facts) -> dict[str, Any]:
     chosen = choose_patients(facts.patients, facts.episodes, facts.risks, PATIENT_PAGES)
-    pages = [
-        patient_page(record, facts, f"patient-{n}")
-        for n, record in enumerate(records(facts, chosen), start=1)
-    ]
+    pages = [patient_page(record, facts, f"patient-{n}") for n, record in enumerate(records(facts, chosen), start=1)]
     persons = facts.summary["totals"]["persons"]
     return {
         **_common(facts, facts.summary, facts.manifest, redacted=False),
@@ -66,9 +63,7 @@ def _open(facts: Facts) -> dict[str, Any]:
 
 def _redacted(facts: Facts) -> dict[str, Any]:
     summary = disclose(facts.summary)
-    manifest = {
-        key: value if key in _NO_COUNTS else counts_hidden(value) for key, value in facts.manifest.items()
-    }
+    manifest = {key: value if key in _NO_COUNTS else counts_hidden(value) for key, value in facts.manifest.items()}
     no_pages: list[PatientPage] = []
     return {
         **_common(facts, summary, manifest, redacted=True),
@@ -80,9 +75,7 @@ def _redacted(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _common(
-    facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], redacted: bool
-) -> dict[str, Any]:
+def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], redacted: bool) -> dict[str, Any]:
     footnotes = Footnotes(facts.references)
     return {
         "redacted": redacted,
@@ -100,9 +93,7 @@ def _common(
         "units": summary.get("units", []),
         "band_sources": sorted({band["source_id"] for band in summary.get("bands", [])}),
         "policy": list(flat(facts.policy)),
-        "manifest": list(
-            flat({key: value for key, value in manifest.items() if key not in _PRINTED_ELSEWHERE})
-        ),
+        "manifest": list(flat({key: value for key, value in manifest.items() if key not in _PRINTED_ELSEWHERE})),
         "footnotes": footnotes,
         "summary_json": _json(summary),
         "not_real_kind": NOT_REAL,

@@ -64,9 +64,7 @@ def by_analyte(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         parts.setdefault(row["analyte"], []).append(row)
     order = list(ANALYTES)
-    return dict(
-        sorted(parts.items(), key=lambda part: (order.index(part[0]) if part[0] in order else 99, part[0]))
-    )
+    return dict(sorted(parts.items(), key=lambda part: (order.index(part[0]) if part[0] in order else 99, part[0])))
 
 
 def shape(row: Row) -> str:
@@ -182,9 +180,7 @@ def _limit(limits: list[Row], x: Axis, y: Axis) -> Iterator[str]:
 
 def _line(name: str, rows: list[Row], x: Axis, y: Axis) -> Iterator[str]:
     """One line of cells: the course, broken where nobody looked, and a mark for each count."""
-    marks = [
-        (row, shape(row), x.at(row["minute"]), y.at(min(max(row["value"], y.low), y.high))) for row in rows
-    ]
+    marks = [(row, shape(row), x.at(row["minute"]), y.at(min(max(row["value"], y.low), y.high))) for row in rows]
     yield svg.path(_course(marks), f"course l-{name}")
     for row, kind, across, up in marks:
         title = f"{ANALYTES.get(name, name)} {result(row)}, {when(row['minute'], row['time_precision'])}"

@@ -47,9 +47,7 @@ class PatientPage:
     findings: list[Row]
 
 
-def choose_patients(
-    patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.DataFrame, most: int
-) -> list[Any]:
+def choose_patients(patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.DataFrame, most: int) -> list[Any]:
     """The persons whose pages are shown: ongoing red flags, then past ones, then the most severe.
 
     Parameters
@@ -69,14 +67,10 @@ def choose_patients(
         return everybody["patient_id"].to_list()
     red = pl.col("ongoing") & (pl.col("kind") != NOT_REAL)
     flags = risks.group_by("patient_id").agg(flag=pl.when(red).then(0).otherwise(1).min())
-    rank = pl.col("severity").replace_strict(
-        {s: i for i, s in enumerate(SEVERITIES)}, default=len(SEVERITIES)
-    )
+    rank = pl.col("severity").replace_strict({s: i for i, s in enumerate(SEVERITIES)}, default=len(SEVERITIES))
     depth = episodes.group_by("patient_id").agg(rank.min().alias("rank"), pl.col("nadir").min())
     chosen = everybody.join(flags, on="patient_id", how="left").join(depth, on="patient_id", how="left")
-    return (
-        chosen.sort("flag", "rank", "nadir", "patient_id", nulls_last=True).head(most)["patient_id"].to_list()
-    )
+    return chosen.sort("flag", "rank", "nadir", "patient_id", nulls_last=True).head(most)["patient_id"].to_list()
 
 
 def patient_page(record: Record, facts: Facts, key: str) -> PatientPage:
@@ -135,8 +129,7 @@ def episode_row(row: Row) -> Row:
         "nadir_time": when(row["nadir_minute"]),
         "end": f"{row['state']}, last low" if row["recovery"] is None else "recovered",
         "end_time": when(episode_end(row)),
-        "duration": ("" if row["state"] == "closed" else "at least ")
-        + duration(episode_end(row) - row["onset"]),
+        "duration": ("" if row["state"] == "closed" else "at least ") + duration(episode_end(row) - row["onset"]),
         "severity": row["severity"] or "not classified",
         "grades": grades,
         "notes": _notes(row),

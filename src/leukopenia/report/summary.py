@@ -16,8 +16,7 @@ Rows = list[dict[str, Any]]
 
 _KEY = ["patient_id", "analyte", "minute"]
 _WORST = {
-    f"worst_{s.replace('-', '_').replace('.', '_')}": s
-    for s in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")
+    f"worst_{s.replace('-', '_').replace('.', '_')}": s for s in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")
 }
 _NOT_RECOGNISED = ("unknown_code", "not_of_interest", "code_contradicted")
 _MERGED = ("component_unused",)
@@ -67,9 +66,7 @@ def summarise(tables: Mapping[str, Frame], received: Mapping[str, Any] | None = 
         "presence": presence(lazy),
         "left": rows_left(lazy["issues"]),
     }
-    found = dict(
-        zip(plans, (frame.to_dicts() for frame in pl.collect_all(list(plans.values()))), strict=True)
-    )
+    found = dict(zip(plans, (frame.to_dicts() for frame in pl.collect_all(list(plans.values()))), strict=True))
     summary: dict[str, Any] = {**found, "totals": found["totals"][0]}
     told = received or {}
     summary["units"] = list(told.get("units", []))
@@ -101,9 +98,7 @@ def lines(counts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("patient_id").filter(low).n_unique().alias("low_persons"),
             (pl.col("derivation") != "reported").sum().alias("derived"),
             (pl.col("derivation") == "bounded_by_wbc").sum().alias("bounded"),
-            ((pl.col("comparator") != "") & (pl.col("derivation") != "bounded_by_wbc"))
-            .sum()
-            .alias("censored"),
+            ((pl.col("comparator") != "") & (pl.col("derivation") != "bounded_by_wbc")).sum().alias("censored"),
             pl.col("conflict").sum(),
             pl.col("unit_repaired").sum(),
         )
@@ -114,9 +109,7 @@ def lines(counts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
 def severity(episodes: pl.LazyFrame) -> pl.LazyFrame:
     """Episodes and persons by line and severity."""
     return (
-        episodes.group_by("analyte", "severity")
-        .agg(pl.len().alias("episodes"), _persons())
-        .sort("analyte", "severity")
+        episodes.group_by("analyte", "severity").agg(pl.len().alias("episodes"), _persons()).sort("analyte", "severity")
     )
 
 
@@ -196,9 +189,7 @@ def scatter(episodes: pl.LazyFrame) -> pl.LazyFrame:
 def limit_bases(limits: pl.LazyFrame) -> pl.LazyFrame:
     """Counts by line, basis of the limit and, where there is none, the reason."""
     return (
-        limits.group_by("analyte", "basis", "reason")
-        .agg(pl.len().alias("counts"))
-        .sort("analyte", "basis", "reason")
+        limits.group_by("analyte", "basis", "reason").agg(pl.len().alias("counts")).sort("analyte", "basis", "reason")
     )
 
 

@@ -84,11 +84,7 @@ def _zooms(record: Record, overview: View) -> Iterator[tuple[str, View]]:
     worst = sorted(spans, key=lambda span: span[1])[:_MOST_ZOOMS]
     rest = len(spans) - len(worst)
     for (start, end), _ in sorted(worst):
-        note = (
-            f" (the {rest} milder ones are not drawn larger)"
-            if rest and (start, end) == min(worst)[0]
-            else ""
-        )
+        note = f" (the {rest} milder ones are not drawn larger)" if rest and (start, end) == min(worst)[0] else ""
         yield (
             f"Episode of {day(start)}, {duration(end - start)}{note}",
             View(start - _ZOOM_MARGIN, end + _ZOOM_MARGIN),

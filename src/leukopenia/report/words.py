@@ -118,6 +118,4 @@ def plain(identifier: str, names: Mapping[str, str]) -> str:
         return names[identifier]
     if identifier in ANALYTES:
         return ANALYTES[identifier]
-    return (
-        identifier if "|" in identifier else identifier.rpartition(":")[2].replace("_", " ").replace("-", " ")
-    )
+    return identifier if "|" in identifier else identifier.rpartition(":")[2].replace("_", " ").replace("-", " ")

@@ -155,9 +155,7 @@ class Chart:
             self.measure("temperature", first + step / 2 + 0.3, round(value, 1), "Cel")
         self.measure("crp", first + 0.3, round(self.rng.uniform(60, 240), 1), "mg/L")
 
-    def order(
-        self, name: str, day: float, until: float | None, dose: float | None = None, **given: Any
-    ) -> None:
+    def order(self, name: str, day: float, until: float | None, dose: float | None = None, **given: Any) -> None:
         """Order a drug from one day to another."""
         self._drug(name, day, until, dose, "ordered", **given)
 
@@ -166,9 +164,7 @@ class Chart:
         for day in days:
             self._drug(name, day, None, dose, "administered", **given)
 
-    def _drug(
-        self, name: str, day: float, until: float | None, dose: float | None, status: str, **given: Any
-    ) -> None:
+    def _drug(self, name: str, day: float, until: float | None, dose: float | None, status: str, **given: Any) -> None:
         drug = DRUGS[name]
         fields: dict[str, Any] = {
             "name": name,
@@ -189,9 +185,7 @@ class Chart:
             )
         )
 
-    def diagnose(
-        self, name: str, day: float, until: float | None = None, certainty: str = "confirmed"
-    ) -> None:
+    def diagnose(self, name: str, day: float, until: float | None = None, certainty: str = "confirmed") -> None:
         """Record a diagnosis by its ICD-10-CM code."""
         code, display = CONDITIONS[name]
         self.conditions.append(
@@ -257,9 +251,7 @@ class Chart:
         return next(during, "")
 
     def _cells(self, day: float) -> Cells:
-        values = {
-            line: usual * self._factor(line, day) * self._noise(line) for line, usual in self.baseline.items()
-        }
+        values = {line: usual * self._factor(line, day) * self._noise(line) for line, usual in self.baseline.items()}
         bands = self._level("bands", day) * values["neutrophils"]
         return Cells(**values, bands=bands, blasts=self._level("blasts", day))
 

@@ -50,9 +50,7 @@ def soil(hospital: Hospital, rng: Random) -> Hospital:
 
 
 def _landmarks(truth: tuple[Truth, ...]) -> set[tuple[str, str]]:
-    return {
-        (run.patient_id, time) for run in truth for time in (run.onset, run.nadir_time, run.recovery) if time
-    }
+    return {(run.patient_id, time) for run in truth for time in (run.onset, run.nadir_time, run.recovery) if time}
 
 
 def _time(row: Result) -> str:

@@ -51,9 +51,7 @@ def _brand(row: Drug, rng: Random) -> Sequence[Drug]:
 
 
 def _only(system: str) -> Callable[[Drug, Random], Sequence[Drug]]:
-    return lambda row, rng: (
-        replace(row, name="", codings=tuple(pair for pair in row.codings if pair[0] == system)),
-    )
+    return lambda row, rng: (replace(row, name="", codings=tuple(pair for pair in row.codings if pair[0] == system)),)
 
 
 def _has(system: str) -> Callable[[Drug], bool]:

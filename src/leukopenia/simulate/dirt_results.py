@@ -100,9 +100,7 @@ def _ward_copy(row: Result, rng: Random) -> Sequence[Result]:
     code, name = METHODLESS[row.analyte]
     if rng.random() < 0.5:
         return _beside(row, "ward", code=code, name=name, low=None, high=None, specimen="", flag="")
-    return _beside(
-        row, "ward", system=WARD, code="220546", name="WBC", low=None, high=None, specimen="", flag=""
-    )
+    return _beside(row, "ward", system=WARD, code="220546", name="WBC", low=None, high=None, specimen="", flag="")
 
 
 def _conflict(row: Result, rng: Random) -> Sequence[Result]:
@@ -158,9 +156,7 @@ def kinds(well: set[str]) -> list[Kind[Result]]:
     return [
         Kind("unit_missing", 0.01, _ranged, _as(unit="")),
         Kind("code_contradicts_unit", 0.03, _of(*PERCENT), _contradicted),
-        Kind(
-            "thousandfold_unit", 0.004, lambda row: _ranged(row) and row.analyte != "platelets", _thousandfold
-        ),
+        Kind("thousandfold_unit", 0.004, lambda row: _ranged(row) and row.analyte != "platelets", _thousandfold),
         Kind("range_of_another_unit", 0.002, _ranged, _wrong_range),
         Kind("censored_field", 0.02, _of("basophils"), _as(value=0.1, comparator="<")),
         Kind("censored_text", 0.02, _of("basophils"), _as(value=None, text="<0.1")),
@@ -196,9 +192,7 @@ def kinds(well: set[str]) -> list[Kind[Result]]:
         Kind("conflicting_copy", 0.002, _of("wbc", "neutrophils", "platelets"), _conflict),
         Kind("entered_in_error", 0.01, of_the_well("wbc", "neutrophils"), _error),
         Kind("cancelled", 0.01, _of("wbc"), _cancelled),
-        Kind(
-            "preliminary_copy", 0.01, _of("wbc"), lambda row, rng: _beside(row, "early", status="preliminary")
-        ),
+        Kind("preliminary_copy", 0.01, _of("wbc"), lambda row, rng: _beside(row, "early", status="preliminary")),
         *(
             Kind(f"not_blood_{fluid[0] or fluid[1]}", 0.01, of_the_well("wbc"), _not_blood(*fluid))
             for fluid in NOT_BLOOD

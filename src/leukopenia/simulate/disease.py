@@ -75,11 +75,7 @@ def cyclic(chart: Chart, nth: int) -> None:
     nadirs = range(12, 400, 21)
     chart.shape(
         "neutrophils",
-        *(
-            knot
-            for d in nadirs
-            for knot in ((d - 8, 0.7), (d - 3, 0.1), (d, 0.05), (d + 2, 0.08), (d + 7, 0.7))
-        ),
+        *(knot for d in nadirs for knot in ((d - 8, 0.7), (d - 3, 0.1), (d, 0.05), (d + 2, 0.08), (d + 7, 0.7))),
     )
     chart.shape("monocytes", *(knot for d in nadirs for knot in ((d - 8, 1), (d - 1, 2.2), (d + 7, 1))))
     chart.count(*sorted({round(3.5 * step) for step in range(18)}), *range(120, 190, 7), 300, 390)

@@ -180,9 +180,7 @@ def _value(result: Result) -> Resource:
         return {"valueString": result.text}
     if result.value is None:
         return {}
-    return {
-        "valueQuantity": {**_quantity(result.value, result.unit), **_filled(comparator=result.comparator)}
-    }
+    return {"valueQuantity": {**_quantity(result.value, result.unit), **_filled(comparator=result.comparator)}}
 
 
 def _quantity(value: float, unit: str) -> Resource:

@@ -76,18 +76,14 @@ def hospital(persons: int = 400, seed: int = 1) -> Hospital:
     if persons < 1:
         raise UsageError("A hospital needs at least one person.", f"persons = {persons}", "Give 1 or more.")
     cast = _cast(persons, Random(f"{seed}/cast"))
-    admitted = [
-        _admit(number, *role, Random(f"{seed}/{number}")) for number, role in enumerate(cast, start=1)
-    ]
+    admitted = [_admit(number, *role, Random(f"{seed}/{number}")) for number, role in enumerate(cast, start=1)]
     return soil(_joined(admitted), Random(f"{seed}/dirt"))
 
 
 def _cast(persons: int, rng: Random) -> list[tuple[Story, int]]:
     """Which story befalls whom, and which number it has among its kind."""
     each = 1 if persons >= 100 else 0
-    told = [(story, nth) for story in STORIES for nth in range(max(each, round(story.share * persons)))][
-        :persons
-    ]
+    told = [(story, nth) for story in STORIES for nth in range(max(each, round(story.share * persons)))][:persons]
     told += [(HEALTHY, nth) for nth in range(persons - len(told))]
     rng.shuffle(told)
     return told
@@ -114,11 +110,7 @@ def _closed(chart: Chart) -> Hospital:
     """The finished chart of one person as a hospital of one."""
     draws = chart.draws()
     sent = [(draw, report(draw, chart.person, chart.rng)) for draw in draws]
-    told = (
-        truth(chart.person, chart.spans, sent)
-        if draws
-        else [Truth(chart.person.patient_id, chart.person.story)]
-    )
+    told = truth(chart.person, chart.spans, sent) if draws else [Truth(chart.person.patient_id, chart.person.story)]
     results = [*chain.from_iterable(results for _, results in sent), *chart.results]
     return Hospital(
         (chart.person,),

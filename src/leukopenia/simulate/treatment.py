@@ -39,9 +39,7 @@ def _cycle(chart: Chart, day: int, length: int, gcsf: bool, febrile: bool) -> No
     rise = day + length - 1
     early = (day + 4, 1.9) if gcsf else (day + 4, 0.9)
     late = ((day + 21, 0.3),) if length > CYCLE else ()
-    chart.shape(
-        "neutrophils", (day, 1), early, (day + nadir, depth), (day + nadir + 2, 1.4 * depth), *late, (rise, 1)
-    )
+    chart.shape("neutrophils", (day, 1), early, (day + nadir, depth), (day + nadir + 2, 1.4 * depth), *late, (rise, 1))
     chart.shape("lymphocytes", (day, 1), (day + 8, 0.65), (rise, 1))
     chart.shape("monocytes", (day, 1), (day + nadir - 1, 0.3), (day + nadir + 5, 1.4), (rise, 1))
     chart.shape("platelets", (day, 1), (day + 12, 0.62), (rise, 1))
@@ -62,9 +60,7 @@ def _cycle_counts(chart: Chart, day: int, nadir: int, febrile: bool, late: bool)
         chart.count(day + CYCLE)
 
 
-def admission(
-    chart: Chart, day: int, days: int, coded: str = "", drug: str = "piperacillin-tazobactam"
-) -> None:
+def admission(chart: Chart, day: int, days: int, coded: str = "", drug: str = "piperacillin-tazobactam") -> None:
     """A stay with fever and few neutrophils: daily counts, temperatures, an antibiotic; half get a code."""
     chart.stay(day, day + days)
     chart.count(*range(day, day + days + 1), laboratory="hospital")
@@ -91,12 +87,8 @@ def agranulocytosis(chart: Chart, nth: int) -> None:
     chart.order(name, 5, 5 + stop, dose=dose)
     chart.count(2, *range(12 if name == "clozapine" else 26, first, 7 if name == "clozapine" else 28))
     low = (5 + first - 5, 1), (5 + first, 0.03), (5 + first + 2, 0.02), (5 + stop + healed // 2, 0.04)
-    chart.shape(
-        "neutrophils", *low, (5 + stop + healed, 0.7), (5 + stop + healed + 3, 1.3), (5 + stop + 40, 1)
-    )
-    chart.shape(
-        "monocytes", (5 + first - 5, 1), (5 + first, 0.2), (5 + stop + healed - 2, 1.8), (5 + stop + 40, 1)
-    )
+    chart.shape("neutrophils", *low, (5 + stop + healed, 0.7), (5 + stop + healed + 3, 1.3), (5 + stop + 40, 1))
+    chart.shape("monocytes", (5 + first - 5, 1), (5 + first, 0.2), (5 + stop + healed - 2, 1.8), (5 + stop + 40, 1))
     admission(chart, 5 + stop, healed + 2, coded="drug neutropenia", drug="meropenem")
     if nth % 2:
         chart.administer("filgrastim", *range(5 + stop + 1, 5 + stop + 5), dose=300.0)

@@ -104,9 +104,7 @@ def truth(person: Person, spans: list[Span], sent: list[tuple[Draw, list[Result]
             [
                 reading
                 for draw, results in sent
-                for reading in readings(
-                    line, draw, results, limits(draw.laboratory, person, draw.minute)[line][0]
-                )
+                for reading in readings(line, draw, results, limits(draw.laboratory, person, draw.minute)[line][0])
             ],
             spans,
         )
@@ -117,9 +115,7 @@ def truth(person: Person, spans: list[Span], sent: list[tuple[Draw, list[Result]
 def _told(person: Person, line: str, run: Run) -> Truth:
     nadir = min(run.readings, key=lambda reading: reading.value)
     note = "; ".join(
-        part
-        for part in (run.span.note if run.span else "incidental", nadir.how, f"limit {nadir.limit:g}")
-        if part
+        part for part in (run.span.note if run.span else "incidental", nadir.how, f"limit {nadir.limit:g}") if part
     )
     return Truth(
         person.patient_id,

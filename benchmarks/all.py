@@ -1,0 +1,34 @@
+"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient.
+
+python benchmarks/all.py
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RUNS = (
+    ("cohort.py", "10_000_000", "--repeat", "3"),
+    ("cohort.py", "100_000_000", "--repeat", "1"),
+    ("cohort.py", "100_000_000", "--repeat", "1", "--memory-limit", "500MB"),
+    ("fhir_ingest.py",),
+    ("one_patient.py",),
+)
+
+
+def main() -> None:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "polars", "narwhals"))
+    print(f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, {packages}", flush=True)
+    for script, *arguments in RUNS:
+        print(f"\n{script} {' '.join(arguments)}", flush=True)
+        subprocess.run([sys.executable, str(HERE / script), *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main()
