@@ -110,6 +110,7 @@ REASONS = {
     # detect
     "no_criteria_for_age": "the standard has no criteria for this age",
     "no_numeric_term": "the standard has no numeric term for this analyte",
+    "term_not_read": "the standard has a term, but its cut-offs could not be read in a source",
     "no_term": "the standard has no term for this analyte and direction",
     "term_excludes_hiv": "the term is not for people with HIV",
     "censored": "the result is censored on the side that decides",

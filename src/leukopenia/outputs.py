@@ -78,7 +78,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(folder)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.making-", dir=folder.parent))
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.making-{os.getpid()}-", dir=folder.parent))
     try:
         with disk_errors(folder):
             yield made
@@ -115,8 +115,7 @@ def disk_errors(target: Path) -> Iterator[None]:
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed runs left beside the folder; a run that is still alive keeps its own."""
     for left in folder.parent.glob(f".{folder.name}.making-*"):
-        owner = left / ".pid"
-        if owner.exists() and _alive(owner.read_text(encoding="ascii")):
+        if _alive(left.name.split(".making-")[-1].split("-")[0]):
             continue
         shutil.rmtree(left, ignore_errors=True)
 
@@ -134,7 +133,6 @@ def _sync(path: Path) -> None:
 
 
 def _take_place(made: Path, folder: Path) -> None:
-    (made / ".pid").unlink(missing_ok=True)
     if not folder.exists():
         made.rename(folder)
     elif not any(folder.iterdir()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import tempfile
@@ -125,7 +124,6 @@ class Result:
         target = Path(folder)
         started = datetime.now(UTC)
         with outputs.replaced(target) as made:
-            (made / ".pid").write_text(str(os.getpid()), encoding="ascii")
             paths = self._write_tables(made, progress)
             progress("report")
             manifest = self.manifest(paths)
@@ -304,7 +302,7 @@ def _write_manifest(folder: Path, manifest: dict[str, Any], files: list[Path], s
     listed = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".pid"
+        if path.is_file()
     }
     whole = manifest | {
         "inputs": outputs.inputs(files),

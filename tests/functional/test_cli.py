@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from running import (
+from commands import (
     LONG,
     SOURCES,
     fails,
@@ -197,7 +197,7 @@ def test_a_cdm_without_measurements_is_an_answer(tmp_path: Path) -> None:
 
 def test_spark_that_is_not_installed(tmp_path: Path) -> None:
     text(tmp_path / "stub" / "pyspark" / "__init__.py", "raise ImportError('not here')\n")
-    from running import ROOT
+    from commands import ROOT
 
     paths = f"{tmp_path / 'stub'}:{ROOT / 'src'}"
     said = fails(7, "run", long(tmp_path), "-o", tmp_path / "r", "--engine", "spark", PYTHONPATH=paths)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import LONG, command, environment, fails, long, succeeds, table, text, whole
+from commands import LONG, command, environment, fails, long, succeeds, table, text, whole
 
 KILLS = 20
 
@@ -68,8 +68,8 @@ def test_what_a_killed_run_left_is_cleared_but_not_what_a_living_one_makes(
     tmp_path: Path, sources: tuple[Path, Path]
 ) -> None:
     target = tmp_path / "result"
-    dead = text(tmp_path / ".result.making-dead" / ".pid", "999999999")
-    alive = text(tmp_path / ".result.making-alive" / ".pid", str(os.getpid()))
+    dead = text(tmp_path / ".result.making-999999999-x" / "counts.parquet", "")
+    alive = text(tmp_path / f".result.making-{os.getpid()}-x" / "counts.parquet", "")
     succeeds("run", sources[0], "-o", target, "--engine", "polars")
     assert not dead.exists()
     assert alive.exists()

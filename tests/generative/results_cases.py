@@ -95,9 +95,7 @@ def _signals() -> list[Signal]:
             made.append(Signal(component, "1", 0.01, multiplier=100.0))
     made.append(Signal("haemoglobin", "g/dL", 0.1, multiplier=10.0))
     made.append(Signal("temperature", "degF", shift=32.0, multiplier=5.0, divisor=9.0))
-    return made + [
-        Signal(one, "house", copy=1) for one in ("wbc", "neutrophils", "neutrophils_pct", "platelets")
-    ]
+    return made + [Signal(one, "house", copy=1) for one in ("wbc", "neutrophils", "neutrophils_pct", "platelets")]
 
 
 SIGNALS = _signals()
@@ -117,6 +115,37 @@ POOLS = (
     ("wbc", "lymphocytes", "monocytes_pct", "eosinophils", "basophils_pct"),
     ("temperature", "blasts_pct", "platelet_clumps", "bands"),
 )
+DRAWS: tuple[dict[str, float], ...] = (
+    # A share that lies exactly between two millionths.
+    {"wbc": 4.305, "neutrophils_pct": 12.31},
+    {"wbc": 1.000001, "neutrophils_pct": 50.0, "lymphocytes_pct": 50.0},
+    # Parts that add to 100.5 %, the most that rounding explains, and to a millionth more.
+    {"wbc": 2.0, "neutrophils_pct": 98.0, "bands_pct": 2.5},
+    {"wbc": 2.0, "neutrophils_pct": 98.0, "bands_pct": 2.500001, "segmented_pct": 40.0},
+    # White cells minus the others: something, nothing, less than nothing.
+    {"wbc": 3.0, "lymphocytes_pct": 50.0, "monocytes": 0.2, "eosinophils_pct": 3.0, "basophils_pct": 0.5},
+    {"wbc": 1.2, "lymphocytes": 1.0, "monocytes": 0.1, "eosinophils": 0.1, "basophils": 0.0},
+    {"wbc": 1.2, "lymphocytes": 1.0, "monocytes": 0.1, "eosinophils": 0.1, "basophils": 0.000001},
+    # White cells alone, on and beside the limits below which they bound their parts.
+    {"wbc": 1.499999},
+    {"wbc": 1.5},
+    {"wbc": 0.999999, "platelets": 20.0},
+    {"wbc": 1.0},
+    # Parts in counts, with and without white cells.
+    {"segmented": 0.4, "bands": 0.1},
+    {"wbc": 2.0, "segmented": 0.4, "bands": 0.1, "neutrophils_pct": 60.0},
+    {"granulocytes": 0.5, "platelets": 80.0},
+    {"wbc": 0.3, "granulocytes_pct": 45.0},
+    {"lymphocytes_pct": 40.0, "cd4_pct": 20.0, "atypical_lymphocytes_pct": 2.0},
+    # A thousand times too large, or not quite.
+    {"neutrophils": 500.0},
+    {"neutrophils": 500.000001},
+    {"neutrophils": 1500.0005},
+    {"neutrophils": 1500.000499},
+    {"neutrophils": 100_000.0},
+    {"neutrophils": 100_000.000001},
+)
+LARGE_LIMITS = (10.0, 10.000001, 1500.0, 1500.0005, 2000.0, 100_000.0, 100_000.000001)
 
 
 def meanings() -> list[Row]:
@@ -154,32 +183,52 @@ def _signal_columns(signal: Signal) -> Row:
 
 @st.composite
 def result_cases(draw: Any) -> Case:
-    """Up to 16 results of two persons at few times, from two sources."""
+    """Draws as a laboratory reports them, which counts can be made from, among up to eight dirty results."""
+    rows = _reported(draw) if draw(st.booleans()) else []
     pooled = draw(st.sampled_from(POOLS))
-    drawn = draw(st.lists(st.sampled_from(SIGNALS), max_size=5))
+    drawn = draw(st.lists(st.sampled_from(SIGNALS), max_size=4))
     signals = [signal for signal in SIGNALS if signal.component in pooled] + drawn
-    rows = [_result(draw, signals, number) for number in range(draw(st.integers(1, 16)))]
-    repair = draw(st.sampled_from(["yes", "no"])) if draw(st.integers(0, 4)) == 0 else "yes"
+    for _ in range(draw(st.integers(0 if rows else 1, 8))):
+        rows.append(_result(draw, draw(st.sampled_from(signals)), len(rows)))
+    repair = draw(st.sampled_from(["yes", "yes", "yes", "no"]))
     return Case({"raw_results": rows}, draw(st.booleans()), (("repair_units", repair),))
 
 
-def _result(draw: Any, signals: list[Signal], number: int) -> Row:
-    signal = draw(st.sampled_from(signals))
-    source = draw(st.sampled_from(["a", "b"]))
+def _reported(draw: Any) -> list[Row]:
+    """One of `DRAWS`, in any unit, at times with a part missing or known through a bound."""
+    rows: list[Row] = []
+    for component, value in draw(st.sampled_from(DRAWS)).items():
+        signal = draw(st.sampled_from([one for one in SIGNALS if one.component == component]))
+        low = draw(st.sampled_from(LARGE_LIMITS if value > 400 else [None, 1.5]))
+        if draw(st.integers(0, 9)):
+            clean = {
+                "value": _as_reported(value, signal),
+                "text": None,
+                "comparator": draw(st.sampled_from([""] * 7 + ["<", "<=", ">"])),
+                "low": None if low is None else _as_reported(low, signal),
+                "high": None,
+            }
+            rows.append(_row(draw, signal, len(rows), 1440) | clean | {"patient_id": 1})
+    return rows
+
+
+def _result(draw: Any, signal: Signal, number: int) -> Row:
     minute = draw(st.sampled_from([1440, 1440, 1440, 1441, 0, -1441, None]))
     low, high = _range(draw, signal)
+    return _row(draw, signal, number, minute) | _value(draw, signal) | {"low": low, "high": high}
+
+
+def _row(draw: Any, signal: Signal, number: int, minute: int | None) -> Row:
+    precision = draw(st.sampled_from(["minute", "minute", "day", "month", "year"]))
     return {
-        # Row ids are unique in their source only, and do not follow the order of time.
-        **{"source": source, "row_id": (number * 7) % 16 * 9, "patient_id": draw(st.sampled_from([1, 1, 2]))},
+        "source": draw(st.sampled_from(["a", "b"])),
+        # Row ids do not follow the order of time.
+        "row_id": number * 7 % 31 * 9,
+        "patient_id": draw(st.sampled_from([1, 1, 2])),
         "minute": minute,
-        "time_precision": "none"
-        if minute is None
-        else draw(st.sampled_from(["minute", "minute", "day", "month", "year"])),
+        "time_precision": "none" if minute is None else precision,
         "utc_offset": draw(st.sampled_from([None, 60])),
         **_signal_columns(signal),
-        **_value(draw, signal),
-        "low": low,
-        "high": high,
         "flag": draw(st.sampled_from(["", "L"])),
     }
 
@@ -193,9 +242,7 @@ def _value(draw: Any, signal: Signal) -> Row:
     if kind == "broken":
         value = draw(st.sampled_from([NAN, INF, -INF]))
     text = (
-        draw(st.sampled_from(list(TEXTS)))
-        if kind in ("text", "both", "broken") and draw(st.integers(0, 3))
-        else None
+        draw(st.sampled_from(list(TEXTS))) if kind in ("text", "both", "broken") and draw(st.integers(0, 3)) else None
     )
     return {
         "value": None if kind in ("none", "text") else _as_reported(value, signal),

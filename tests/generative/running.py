@@ -109,9 +109,7 @@ def _packed(cases: list[Case]) -> Case:
 
 def _moved(row: Row, number: int) -> Row:
     moved = {
-        name: step * number + row[name]
-        for name, step in (("patient_id", PERSONS), ("row_id", ROWS))
-        if name in row
+        name: step * number + row[name] for name, step in (("patient_id", PERSONS), ("row_id", ROWS)) if name in row
     }
     return row | moved
 
@@ -173,9 +171,7 @@ def _text_ids(row: Row) -> Row:
     return row | {name: str(row[name]) for name in ("patient_id", "row_id") if name in row}
 
 
-def load(
-    case: Case, engine: Engine, name: str, contract: str, extra: Mapping[str, Any] | None = None
-) -> Frame:
+def load(case: Case, engine: Engine, name: str, contract: str, extra: Mapping[str, Any] | None = None) -> Frame:
     """One table of a case in the engine, in contract shape, with extra columns of the named Polars types."""
     table = TABLES[contract]
     ids: Any = pl.String if case.text_ids else pl.Int64

@@ -52,9 +52,7 @@ def _row(draw: Any, number: int) -> Row:
         "end": draw(st.sampled_from([None, *TIMES])),
         "time_precision": "none" if start is None else draw(st.sampled_from(["minute", "day"])),
         **_signal(draw(st.sampled_from(["clozapine", "clozapine", "co-trimoxazole", "unknown"]))),
-        "status": draw(
-            st.sampled_from(["administered", "dispensed", "stated", "ordered", "ordered", "not_given"])
-        ),
+        "status": draw(st.sampled_from(["administered", "dispensed", "stated", "ordered", "ordered", "not_given"])),
         "dose": draw(st.sampled_from([None, 0.0, 12.5, 100.0])),
         "dose_unit": draw(st.sampled_from(["", "mg"])),
     }
@@ -62,11 +60,7 @@ def _row(draw: Any, number: int) -> Row:
 
 def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     raw = load(case, engine, "raw_drugs", "raw_drugs", {"code": pl.String})
-    known = [
-        _signal(name) | {"ingredient": one, "reason": ""}
-        for name, found in INGREDIENTS.items()
-        for one in found
-    ]
+    known = [_signal(name) | {"ingredient": one, "reason": ""} for name, found in INGREDIENTS.items() for one in found]
     given = engine.materialise(drugs.given(raw, engine.load(pl.DataFrame(known), "ingredients")), "given")
     policy = case.chosen
     made = drugs.exposures(given, policy.number("exposure.join_days"), policy.flag("exposure.orders"))
@@ -80,9 +74,7 @@ def twin(case: Case) -> Mapping[str, list[Row]]:
     assert len(given) == len(usable) + sum(row["set_aside"] for row in plain.issues(given))
     return {
         "given": given,
-        "exposures": plain.exposures(
-            given, policy.number("exposure.join_days"), policy.flag("exposure.orders")
-        ),
+        "exposures": plain.exposures(given, policy.number("exposure.join_days"), policy.flag("exposure.orders")),
         "issues": plain.issues(given),
     }
 

@@ -20,7 +20,7 @@ AS_OF = 3000 * DAY
 STANDARDS = ("ctcae-5.0", "daids-2.1")
 POLICIES: tuple[tuple[tuple[str, str], ...], ...] = (
     (),
-    (("recovery.counts", "1"), ("chronic.days", "30")),
+    (("recovery.counts", "1"), ("chronic.days", "30"), ("recovery.before_cycle", "no")),
     (("recovery.counts", "3"), ("recovery.days", "14"), ("confirmation.counts", "2")),
     (("gap.unobserved_days", "10"), ("gap.break_days", "90"), ("risk.carry_days", "2")),
 )
@@ -42,19 +42,15 @@ def episode_cases(draw: Any) -> Case:
     """Counts of up to two lines, from as_of backwards in steps on and beside every limit of the policy."""
     counts = []
     lines = draw(
-        st.sampled_from(
-            [[(1, "neutrophils")], [(1, "wbc"), (1, "neutrophils")], [(1, "neutrophils"), (2, "wbc")]]
-        )
+        st.sampled_from([[(1, "neutrophils")], [(1, "wbc"), (1, "neutrophils")], [(1, "neutrophils"), (2, "wbc")]])
     )
     for patient, analyte in lines:
         minute = AS_OF - draw(st.sampled_from([-1, 0, 7 * DAY - 1, 7 * DAY, 8 * DAY, 30 * DAY, -10 * DAY]))
         for _ in range(draw(st.integers(1, 10))):
             counts.append(_count(draw, patient, analyte, minute, len(counts)))
             minute -= draw(st.sampled_from(STEPS))
-    times = [row["minute"] + shift for row in counts for shift in (-1, 0, 1, DAY)]
-    cycles = {
-        (draw(st.sampled_from([1, 2])), draw(st.sampled_from(times))) for _ in range(draw(st.integers(0, 3)))
-    }
+    times = [row["minute"] + shift for row in counts for shift in (-1, 0, 0, 1, DAY)]
+    cycles = {(draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from(times))) for _ in range(draw(st.integers(0, 4)))}
     deaths = draw(st.sampled_from([{}, {1: None}, {1: AS_OF}, {1: AS_OF, 2: AS_OF - DAY}]))
     tables = {
         "counts": counts,
@@ -91,10 +87,7 @@ def _count(draw: Any, patient: int, analyte: str, minute: int, number: int) -> R
 def _small(case: Case, engine: Engine, name: str, column: str) -> Frame:
     ids = pl.String if case.text_ids else pl.Int64
     schema = {"patient_id": ids, column: pl.Int64}
-    rows = [
-        (str(row["patient_id"]) if case.text_ids else row["patient_id"], row[column])
-        for row in case.tables[name]
-    ]
+    rows = [(str(row["patient_id"]) if case.text_ids else row["patient_id"], row[column]) for row in case.tables[name]]
     return engine.load(pl.DataFrame(rows, schema=schema, orient="row"), name)
 
 

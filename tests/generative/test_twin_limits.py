@@ -39,31 +39,39 @@ AGES = (
 
 def _near(analyte: str) -> list[float]:
     """Every limit of an analyte, and its neighbours in the sixth decimal."""
-    limits = {
-        float(row["limit"]) for row in KNOWLEDGE["criteria"] if row["analyte"] == analyte and row["limit"]
-    }
+    limits = {float(row["limit"]) for row in KNOWLEDGE["criteria"] if row["analyte"] == analyte and row["limit"]}
     chosen = {row["interval_id"] for row in KNOWLEDGE["interval_choice"] if row["analyte"] == analyte}
-    limits |= {
-        float(row["low"]) for row in KNOWLEDGE["intervals"] if row["interval_id"] in chosen and row["low"]
-    }
-    limits |= {
-        float(row["value"]) for row in KNOWLEDGE["policy"] if row["name"].endswith(f"without_limit.{analyte}")
-    }
+    limits |= {float(row["low"]) for row in KNOWLEDGE["intervals"] if row["interval_id"] in chosen and row["low"]}
+    limits |= {float(row["value"]) for row in KNOWLEDGE["policy"] if row["name"].endswith(f"without_limit.{analyte}")}
     micro = {round(limit * 1_000_000) + step for limit in (*limits, *OWN_LIMITS) for step in (-1, 0, 1)}
     return [0.0, *(one / 1_000_000 for one in sorted(micro) if one >= 0)]
 
 
 VALUES = {analyte: _near(analyte) for analyte in ANALYTES}
+DECIDING = {
+    analyte: [
+        float(row["value"])
+        for row in KNOWLEDGE["policy"]
+        if row["name"].endswith((f"limit.{analyte}", f"{analyte}.below"))
+    ]
+    or [1.0]
+    for analyte in ANALYTES
+}
+"""What the policy itself draws a line at."""
 
 
 @st.composite
 def limit_cases(draw: Any) -> Case:
     """Up to ten counts of two persons, at ages and values on and beside every limit."""
+    newborn = draw(st.integers(0, 3)) == 0
     patients = [_patient(draw, number) for number in range(1, draw(st.integers(1, 2)) + 1)]
     counts = {}
     for number in range(draw(st.integers(1, 10))):
-        row = _count(draw, number, draw(st.sampled_from(patients)))
+        row = _count(draw, number, draw(st.sampled_from(patients)), newborn)
         counts[row["patient_id"], row["analyte"], row["minute"]] = row
+    if draw(st.booleans()):
+        # HIV known from the very minute of a count, or from the next.
+        patients[0]["hiv_from"] = draw(st.sampled_from(list(counts.values())))["minute"] + draw(st.integers(0, 1))
     unlisted = draw(st.integers(0, 5)) == 0
     choice = draw(st.integers(0, len(POLICIES) - 1))
     tables = {"patients": patients[1:] if unlisted else patients, "counts": list(counts.values())}
@@ -71,33 +79,31 @@ def limit_cases(draw: Any) -> Case:
 
 
 def _patient(draw: Any, number: int) -> Row:
-    birth = draw(st.sampled_from([None, *BIRTHS]))
+    birth = draw(st.sampled_from([None, None, *BIRTHS]))
     return {
         "patient_id": number,
         "sex": draw(st.sampled_from(["male", "female", "other", "unknown"])),
         "birth": birth,
-        "birth_precision": "none"
-        if birth is None
-        else draw(st.sampled_from(["minute", "minute", "day", "year"])),
+        "birth_precision": "none" if birth is None else draw(st.sampled_from(["minute", "minute", "day", "year"])),
         "death": None,
         "hiv_from": draw(st.sampled_from([None, None, 0, 20_000_000])),
         "duffy_null": draw(st.sampled_from([False, False, True])),
     }
 
 
-def _count(draw: Any, number: int, patient: Row) -> Row:
-    analyte = draw(st.sampled_from([*ANALYTES, "neutrophils", "neutrophils"]))
-    low, high = draw(st.sampled_from([None, None, *OWN_LIMITS])), draw(st.sampled_from([None, 8.0, 11.0]))
-    age = draw(st.sampled_from(AGES)) + draw(st.sampled_from([-1, 0, 0, 1, 500]))
+def _count(draw: Any, number: int, patient: Row, newborn: bool) -> Row:
+    analyte = draw(st.sampled_from(["neutrophils"] if newborn else [*ANALYTES, "neutrophils", "neutrophils"]))
+    low = draw(st.sampled_from([None] * (8 + 40 * newborn) + list(OWN_LIMITS)))
+    age = draw(st.sampled_from(AGES[1:5] if newborn else AGES)) + draw(st.sampled_from([-1, 0, 0, 1, 500]))
     return {
         "patient_id": patient["patient_id"],
         "analyte": analyte,
         "minute": (patient["birth"] or 0) + age,
         "time_precision": draw(st.sampled_from(["minute", "minute", "day"])),
-        "value": draw(st.sampled_from(VALUES[analyte])),
+        "value": draw(st.sampled_from(VALUES[analyte] if draw(st.booleans()) else DECIDING[analyte])),
         "comparator": draw(st.sampled_from(["", "", "", "<", "<=", ">=", ">"])),
         "low": low,
-        "high": high,
+        "high": draw(st.sampled_from([None, 8.0, 11.0])),
         "derivation": "reported",
         "copies": 1,
         "conflict": False,
@@ -111,9 +117,7 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     policy = case.chosen
     counts, patients = load(case, engine, "counts", "counts"), load(case, engine, "patients", "patients")
     present = frozenset(row["analyte"] for row in case.tables["counts"])
-    aged = engine.materialise(
-        choose.choose(choose.with_age(counts, patients), KNOWLEDGE, policy, present), "aged"
-    )
+    aged = engine.materialise(choose.choose(choose.with_age(counts, patients), KNOWLEDGE, policy, present), "aged")
     direction, onset = policy.text("direction"), policy.text("onset")
     prepared = grades.prepare(aged, policy, direction)
     graded = grades.grade(prepared, KNOWLEDGE, STANDARDS, direction, present)
@@ -162,9 +166,7 @@ def _grade(row: Row, standard: str, policy: Mapping[str, str], direction: str = 
     direction = direction or policy["direction"]
     prepared = _with_protocol_limit(row, direction, policy)
     limit = prepared["protocol_limit"]
-    made = plain_grades.grade(
-        prepared, standard, direction, KNOWLEDGE["criteria"], KNOWLEDGE["terms_without_numbers"]
-    )
+    made = plain_grades.grade(prepared, standard, direction, KNOWLEDGE["criteria"], KNOWLEDGE["terms_without_numbers"])
     basis = "none" if limit is None else row["limit_basis"]
     return _key(row) | made | {"standard": standard, "limit": limit, "limit_basis": basis}
 

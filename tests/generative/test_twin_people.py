@@ -71,9 +71,7 @@ def _person(draw: Any, number: int) -> Row:
         **_base(draw, number),
         "sex": draw(st.sampled_from(["male", "female", "other", "unknown"])),
         "birth": birth,
-        "birth_precision": "none"
-        if birth is None
-        else draw(st.sampled_from(["minute", "day", "month", "year"])),
+        "birth_precision": "none" if birth is None else draw(st.sampled_from(["minute", "day", "month", "year"])),
         "death": draw(st.sampled_from([None, None, *TIMES])),
     }
 
@@ -85,9 +83,7 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     conditions = engine.materialise(diagnoses.conditions(raw, meaning), "conditions")
     people = persons.patients(load(case, engine, "raw_persons", "raw_persons"), conditions)
     ids = pl.String if case.text_ids else pl.Int64
-    counted = [
-        str(row["patient_id"]) if case.text_ids else row["patient_id"] for row in case.tables["counted"]
-    ]
+    counted = [str(row["patient_id"]) if case.text_ids else row["patient_id"] for row in case.tables["counted"]]
     counts = engine.load(pl.DataFrame({"patient_id": counted}, schema={"patient_id": ids}), "counted")
     return {
         "conditions": conditions,

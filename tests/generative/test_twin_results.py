@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import narwhals.stable.v2 as nw
 import polars as pl
 import pytest
 from results_cases import meanings, result_cases, wordings
@@ -24,9 +25,7 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     raw = load(case, engine, "raw_results", "raw_results", {"code": pl.String})
     meaning = engine.load(pl.DataFrame(meanings()), "meanings")
     worded = engine.load(pl.DataFrame(wordings()), "wordings")
-    made = engine.materialise(
-        measures.measures(raw, meaning, worded, case.chosen.flag("repair_units")), "measures"
-    )
+    made = engine.materialise(measures.measures(raw, meaning, worded, case.chosen.flag("repair_units")), "measures")
     codes = {row["code"] for row in case.tables["raw_results"]}
     present = sorted({row["component"] for row in MEANINGS.values() if row["code"] in codes})
     lines = draws.makeable(present, BOUNDS)
@@ -34,7 +33,7 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     return {
         "measures": made,
         "findings": measures.findings(made),
-        "issues": measures.set_aside(made),
+        "issues": nw.concat([measures.set_aside(made), draws.unused(made)]),
         "counts": draws.counts(made, present, analytes, BOUNDS, SOURCES),
     }
 
@@ -48,7 +47,7 @@ def twin(case: Case) -> Mapping[str, list[Row]]:
     return {
         "measures": made,
         "findings": plain.findings(made),
-        "issues": plain.issues(made),
+        "issues": plain.issues(made) + plain_counts.unused(made),
         "counts": plain_counts.counts(made, BOUNDS),
     }
 

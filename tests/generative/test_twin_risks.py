@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -30,29 +31,39 @@ ANALYTES = (
     "monocytes",
 )
 VALUES = [one + step for one in (0.1, 0.2, 0.5, 1.0, 1.5) for step in (-0.000001, 0.0, 0.000001)] + [0.0, 4.0]
-FILM = ("blasts", "blasts_pct", "myelocytes", "promyelocytes_pct", "nucleated_red_cells", "platelet_clumps")
+FILMS = (
+    ("blasts", "blasts_pct"),
+    ("myelocytes", "promyelocytes_pct", "nucleated_red_cells"),
+    ("platelet_clumps",),
+    ("blasts", "nucleated_red_cells", "platelet_clumps", "myelocytes"),
+)
+RISING = (37.999999, 38.0, 38.0, 38.0, 38.000001, 38.1)
+TEMPERATURES = (36.6, 38.0, 38.3, 38.3, 38.300001, 39.0, *RISING)
 
 
 @st.composite
 def risk_cases(draw: Any) -> Case:
     """Two persons: counts round every limit, temperatures round every threshold, a film, and drugs."""
     counts: dict[tuple[Any, ...], Row] = {}
+    mode = draw(st.sampled_from(["fever", "fever", "film", "lines", "drugs"]))
     for number in range(draw(st.integers(1, 8))):
-        row = _count(draw, number)
+        row = _count(draw, number, mode)
         counts[row["patient_id"], row["analyte"], row["minute"]] = row
-    temperatures = draw(st.booleans())
-    findings = [_finding(draw, number, temperatures) for number in range(draw(st.integers(0, 7)))]
+    film, rising = draw(st.sampled_from(FILMS)), draw(st.booleans())
+    make = partial(_temperature, draw, rising) if mode == "fever" else partial(_film, draw, film)
+    findings = [make(number) for number in range(draw(st.integers(0, 6)))]
     exposures = [_exposure(draw, number) for number in range(draw(st.integers(0, 3)))]
     tables = {"counts": list(counts.values()), "findings": findings, "exposures": exposures}
     policy = draw(st.sampled_from([(), (("fever.window_minutes", "60"), ("risk.carry_days", "1"))]))
     return Case(tables, bool(policy), policy)
 
 
-def _count(draw: Any, number: int) -> Row:
+def _count(draw: Any, number: int, mode: str) -> Row:
+    many = mode == "lines"
     return {
         "patient_id": draw(st.sampled_from([1, 1, 1, 2])),
-        "analyte": draw(st.sampled_from(ANALYTES)),
-        "minute": draw(st.sampled_from(COUNT_TIMES)),
+        "analyte": draw(st.sampled_from(ANALYTES if many else ("neutrophils",))),
+        "minute": draw(st.sampled_from(COUNT_TIMES[:4] if many else COUNT_TIMES)),
         "time_precision": "minute",
         "value": round(draw(st.sampled_from(VALUES)), 6),
         "comparator": draw(st.sampled_from(["", "", "", "<", "<=", ">="])),
@@ -64,23 +75,28 @@ def _count(draw: Any, number: int) -> Row:
     }
 
 
-def _finding(draw: Any, number: int, temperatures: bool) -> Row:
-    finding = "temperature" if temperatures else draw(st.sampled_from(FILM))
-    minute = draw(st.sampled_from(TEMPERATURE_TIMES if temperatures else COUNT_TIMES[:4]))
-    numbers = (
-        [36.6, 37.999999, 38.0, 38.0, 38.000001, 38.3, 38.3, 38.300001, 39.0]
-        if temperatures
-        else [0.0, 1.0, 0.5]
-    )
-    value = draw(st.sampled_from([None, *numbers, *numbers]))
-    words = [None, "Few", "NONE SEEN", "None.", "negative", "Present", "ABSENT"]
+def _temperature(draw: Any, rising: bool, number: int) -> Row:
+    """Readings an hour and two apart; `rising`: none that is a fever by itself."""
+    value = draw(st.sampled_from([None, *RISING, *RISING] if rising else [None, *TEMPERATURES]))
+    times = (START, START + 60, START + 120) if rising and draw(st.booleans()) else TEMPERATURE_TIMES
+    return _finding(draw, "temperature", draw(st.sampled_from(times)), value, None, number)
+
+
+def _film(draw: Any, film: tuple[str, ...], number: int) -> Row:
+    value = draw(st.sampled_from([None, None, 0.0, 1.0, 0.5]))
+    word = draw(st.sampled_from([None, "Few", "NONE SEEN", "None.", "negative", "Present", "ABSENT"]))
+    minute = draw(st.sampled_from(COUNT_TIMES[:4]))
+    return _finding(draw, draw(st.sampled_from(film)), minute, value, word if value is None else None, number)
+
+
+def _finding(draw: Any, finding: str, minute: int, value: float | None, text: str | None, number: int) -> Row:
     return {
         "patient_id": draw(st.sampled_from([1, 1, 1, 2])),
         "finding": finding,
         "minute": minute,
         "time_precision": "minute",
         "value": value,
-        "text": draw(st.sampled_from(words)) if value is None else None,
+        "text": text,
         **{"source": "a", "row_id": number},
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from plain.results import COMPARATORS, whole
+from plain.results import COMPARATORS, issue, whole
 
 Row = dict[str, Any]
 Draw = dict[str, list[Row]]
@@ -46,18 +46,28 @@ def counts(measured: Iterable[Row], bounds: dict[str, float]) -> list[Row]:
     drawn: dict[tuple[Any, int], Draw] = {}
     for row in measured:
         if not row["reason"]:
-            drawn.setdefault((row["patient_id"], row["minute"]), {}).setdefault(row["component"], []).append(
-                row
-            )
+            drawn.setdefault((row["patient_id"], row["minute"]), {}).setdefault(row["component"], []).append(row)
     made = []
     for (patient, minute), draw in drawn.items():
         for analyte in ANALYTES:
             found = next(_ways(analyte, draw, bounds), None)
             if found is not None:
                 made.append(
-                    {"patient_id": patient, "analyte": analyte, "minute": minute}
-                    | _described(found, analyte, draw)
+                    {"patient_id": patient, "analyte": analyte, "minute": minute} | _described(found, analyte, draw)
                 )
+    return made
+
+
+def unused(measured: Iterable[Row]) -> list[Row]:
+    """An issue for every percentage that went into no count; bands are findings as well, so they are never lost."""
+    rows = [row for row in measured if not row["reason"]]
+    with_wbc = {(row["patient_id"], row["minute"]) for row in rows if row["component"] == "wbc"}
+    made = []
+    for row in rows:
+        part = row["role"] == "part" and row["component"].endswith("_pct") and row["component"] != "bands_pct"
+        lone = (row["patient_id"], row["minute"]) not in with_wbc
+        if part and (lone or row["component"] not in DIFFERENTIAL):
+            made.append(issue(row, "component_unused", True))
     return made
 
 

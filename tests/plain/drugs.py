@@ -14,9 +14,7 @@ STRENGTH = ("administered", "dispensed", "stated", "ordered")
 def given(rows: Iterable[Row], meanings: Mapping[tuple[Any, ...], list[str]]) -> list[Row]:
     """A row per drug row and ingredient, with the reason where it can be no exposure."""
     return [
-        _given(row, ingredient)
-        for row in rows
-        for ingredient in meanings.get(tuple(row[name] for name in SIGNAL), [])
+        _given(row, ingredient) for row in rows for ingredient in meanings.get(tuple(row[name] for name in SIGNAL), [])
     ]
 
 
@@ -85,8 +83,7 @@ def _joined(run: list[Row]) -> Row:
     first = run[0]
     return {
         **{
-            name: first[name]
-            for name in ("patient_id", "ingredient", "start", "dose", "dose_unit", "source", "row_id")
+            name: first[name] for name in ("patient_id", "ingredient", "start", "dose", "dose_unit", "source", "row_id")
         },
         "end": max(row["end"] for row in run),
         "status": min((row["status"] for row in run), key=STRENGTH.index),

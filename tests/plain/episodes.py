@@ -62,9 +62,7 @@ def episodes(
         found = _confirmed(_walk(line, mine, policy, as_of), policy)
         for number, one in enumerate(found, start=1):
             followed = number < len(found)
-            made.append(
-                {"patient_id": patient, "analyte": analyte, "number": number, "followed": followed} | one
-            )
+            made.append({"patient_id": patient, "analyte": analyte, "number": number, "followed": followed} | one)
     return made
 
 

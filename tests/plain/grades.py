@@ -24,9 +24,7 @@ def grade(
     """Grade, at_least and reason of a count with `protocol_limit`, `age_days` and `has_hiv`."""
     rows = [row for row in criteria if _is(row, count, standard, direction)]
     applicable = [row for row in rows if _of_age(row, count["age_days"])]
-    reason = _no_term(
-        count, rows, applicable, [row for row in unnumbered if _is(row, count, standard, direction)]
-    )
+    reason = _no_term(count, rows, applicable, [row for row in unnumbered if _is(row, count, standard, direction)])
     if reason:
         return _unknown(reason)
     sign = 1 if direction == "low" else -1
@@ -49,9 +47,7 @@ def grade(
 
 
 def _is(row: Mapping[str, str], count: Row, standard: str, direction: str) -> bool:
-    return (
-        row["standard"] == standard and row["direction"] == direction and row["analyte"] == count["analyte"]
-    )
+    return row["standard"] == standard and row["direction"] == direction and row["analyte"] == count["analyte"]
 
 
 def _of_age(row: Mapping[str, str], days: int | None) -> bool:

@@ -48,9 +48,7 @@ def patients(persons: Iterable[Row], conditions: Iterable[Row], counted: Iterabl
 
 
 def _patient(patient: Any, rows: list[Row], conditions: list[Row]) -> Row:
-    births = [
-        (PRECISIONS.index(row["birth_precision"]), row["birth"]) for row in rows if row["birth"] is not None
-    ]
+    births = [(PRECISIONS.index(row["birth_precision"]), row["birth"]) for row in rows if row["birth"] is not None]
     precision, birth = min(births, default=(PRECISIONS.index("none"), None))
     hiv = [row["start"] for row in conditions if row["condition"] == "cond:hiv"]
     return {

@@ -50,9 +50,7 @@ def _measure(row: Row, meaning: Row, wording: Row | None, repair: bool) -> Row:
     dropped = _absurd(low_micro, high_micro, meaning)
     comparator = row["comparator"] or (wording["worded_comparator"] if wording else "")
     return {
-        **{
-            name: row[name] for name in ("source", "row_id", "patient_id", "minute", "time_precision", "text")
-        },
+        **{name: row[name] for name in ("source", "row_id", "patient_id", "minute", "time_precision", "text")},
         "component": meaning["component"],
         "role": meaning["role"],
         "micro": micro,
@@ -114,15 +112,15 @@ def issues(measured: Iterable[Row]) -> list[Row]:
     made = []
     for row in measured:
         if row["reason"]:
-            made.append(_issue(row, row["reason"], True))
+            made.append(issue(row, row["reason"], True))
         if row["unit_repaired"]:
-            made.append(_issue(row, "thousandfold_unit", False))
+            made.append(issue(row, "thousandfold_unit", False))
         if row["range_dropped"]:
-            made.append(_issue(row, "implausible_range", False))
+            made.append(issue(row, "implausible_range", False))
     return made
 
 
-def _issue(row: Row, reason: str, set_aside: bool) -> Row:
+def issue(row: Row, reason: str, set_aside: bool) -> Row:
     return {
         "stage": "harmonise",
         "source": row["source"],
@@ -139,17 +137,12 @@ def findings(measured: Iterable[Row]) -> list[Row]:
     """Numbers of findings and bands, and every result in words that has a time."""
     made = []
     for row in measured:
-        number = row["reason"] == "" and (
-            row["role"] == "finding" or row["component"] in ("bands", "bands_pct")
-        )
+        number = row["reason"] == "" and (row["role"] == "finding" or row["component"] in ("bands", "bands_pct"))
         word = row["reason"] == "word_result"
         if number or word:
             made.append(
                 {
-                    **{
-                        name: row[name]
-                        for name in ("patient_id", "minute", "time_precision", "source", "row_id")
-                    },
+                    **{name: row[name] for name in ("patient_id", "minute", "time_precision", "source", "row_id")},
                     "finding": row["component"],
                     "value": row["micro"] / 1_000_000 if number else None,
                     "text": row["text"] if word else None,

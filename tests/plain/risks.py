@@ -12,9 +12,7 @@ from plain.results import exact
 Row = dict[str, Any]
 Tables = Mapping[str, Any]
 
-IMMATURE = {
-    f"{name}{form}" for name in ("metamyelocytes", "myelocytes", "promyelocytes") for form in ("", "_pct")
-}
+IMMATURE = {f"{name}{form}" for name in ("metamyelocytes", "myelocytes", "promyelocytes") for form in ("", "_pct")}
 ABSENT = {"none", "neg", "negative", "absent", "normal"}
 WHITE = {"wbc", "neutrophils", "lymphocytes"}
 
@@ -46,9 +44,7 @@ def _of(rows: list[Row], patient: Any) -> list[Row]:
 def _by_counts(
     counts: list[Row], findings: list[Row], exposures: list[Row], knowledge: Tables, policy: Mapping[str, str]
 ) -> Iterator[Row]:
-    neutrophils = [
-        row for row in counts if row["analyte"] == "neutrophils" and row["comparator"] not in (">", ">=")
-    ]
+    neutrophils = [row for row in counts if row["analyte"] == "neutrophils" and row["comparator"] not in (">", ">=")]
     last = max((row["minute"] for row in neutrophils), default=0)
     fevers = {rule["definition"]: _fevers(findings, rule) for rule in knowledge["febrile_neutropenia"]}
     for rule in knowledge["agranulocytosis"]:
@@ -69,9 +65,7 @@ def _doubtful(doubtful: list[Row]) -> Iterator[Row]:
         yield from _flag("count_may_not_be_real", definition, times, latest, detail)
 
 
-def _flag(
-    kind: str, definition: str, times: list[int], last: int, detail: str, source: str = ""
-) -> Iterator[Row]:
+def _flag(kind: str, definition: str, times: list[int], last: int, detail: str, source: str = "") -> Iterator[Row]:
     if times:
         yield {
             "kind": kind,
@@ -85,9 +79,7 @@ def _flag(
 
 
 def _below(row: Row, limit: str, inclusive: bool = False) -> bool:
-    return bool(is_below(row["value"], row["comparator"], float(limit))) or (
-        inclusive and row["value"] == float(limit)
-    )
+    return bool(is_below(row["value"], row["comparator"], float(limit))) or (inclusive and row["value"] == float(limit))
 
 
 def _agranulocytosis(
@@ -115,9 +107,7 @@ def _near(times: list[int], fevers: list[int], window: str) -> list[int]:
 def _febrile(
     neutrophils: list[Row], fevers: list[int], rule: Mapping[str, str], policy: Mapping[str, str], last: int
 ) -> Iterator[Row]:
-    low = [
-        row["minute"] for row in neutrophils if _below(row, rule["anc_below"], rule["anc_inclusive"] == "1")
-    ]
+    low = [row["minute"] for row in neutrophils if _below(row, rule["anc_below"], rule["anc_inclusive"] == "1")]
     times = _near(low, fevers, rule["window_minutes"] or policy["fever.window_minutes"])
     severe = float(rule["anc_below"]) <= 0.5
     kind = "severe_neutropenia_with_fever" if severe else "febrile_neutropenia"
@@ -148,8 +138,7 @@ def _sustained(time: int, highest: Mapping[int, float], rule: Mapping[str, str])
         between = [value for at, value in highest.items() if earlier <= at <= time]
         long_enough = earlier < time and int(rule["sustained_minutes"] or 0) <= time - earlier <= DAY
         if long_enough and all(
-            _reaches(value, rule["sustained_temperature_from"], rule["sustained_inclusive"])
-            for value in between
+            _reaches(value, rule["sustained_temperature_from"], rule["sustained_inclusive"]) for value in between
         ):
             return True
     return False
@@ -191,9 +180,7 @@ def _cytopenia(counts: list[Row]) -> Iterator[Row]:
 
 def _film(findings: list[Row]) -> Iterator[Row]:
     def times(names: set[str], seen_only: bool) -> set[int]:
-        return {
-            row["minute"] for row in findings if row["finding"] in names and (_seen(row) or not seen_only)
-        }
+        return {row["minute"] for row in findings if row["finding"] in names and (_seen(row) or not seen_only)}
 
     def flag(kind: str, definition: str, detail: str, *groups: set[str]) -> Iterator[Row]:
         together = set.intersection(*(times(group, True) for group in groups))

@@ -106,12 +106,12 @@ def _none(measured: Frame) -> Frame:
 
 
 def unused(measured: Frame) -> Frame:
-    """Rows of `issues` for percentages that no count was made from: no white cells in their draw."""
+    """Rows of `issues` for percentages that no count is made from: no white cells in their draw, or never."""
     usable = measured.filter(col("reason") == "")
     whole = usable.filter(col("component") == "wbc").select(*DRAW).unique()
     percentages = [name for name in PARTS if name.endswith("_pct") and name != "bands_pct"]
     lone = usable.filter(col("component").is_in(percentages)).join(whole, on=list(DRAW), how="anti")
-    never = usable.filter(col("component") == "cd4_pct")
+    never = usable.filter(col("role") == "part", ~col("component").is_in(list(PARTS)))
     rows = nw.concat([part.select("source", "row_id", "component") for part in (lone, never)])
     return as_issues(rows, "raw_results", "component_unused", "component", set_aside=True)
 
