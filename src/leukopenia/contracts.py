@@ -231,7 +231,7 @@ COUNTS = Table(
             "reported, segments_and_bands, granulocytes, fraction_of_wbc, wbc_minus_others, bounded_by_wbc",
         ),
         _whole("copies", "how many source rows say the same"),
-        _flag("conflict", "source rows of this patient, time and analyte disagree; the laboratory's is kept, of several the lower"),
+        _flag("conflict", "source rows of one time disagree; the laboratory's is kept, of several the lower"),
         _flag("unit_repaired", "the unit was wrong by a factor of a thousand and value and range agree on it"),
         _text("source", "source of the row"),
         Column(

@@ -300,9 +300,7 @@ def _version(package: str) -> str:
 
 def _write_manifest(folder: Path, manifest: dict[str, Any], files: list[Path], started: datetime) -> None:
     listed = {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()
     }
     whole = manifest | {
         "inputs": outputs.inputs(files),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def headline(folder: Path) -> dict[str, Any]:
@@ -27,8 +30,26 @@ def headline(folder: Path) -> dict[str, Any]:
         },
         "ongoing_red_flags": {row["kind"]: row["persons"] for row in flags.sort("kind").collect().to_dicts()},
         "rows_set_aside": aside,
+        "why_no_counts": _why_no_counts(rows("issues"), rows("counts")),
     }
     return told | {"lines": _lines(told)}
+
+
+def _why_no_counts(issues: pl.LazyFrame, counts: pl.LazyFrame) -> list[str]:
+    """Where there is no count at all: the commonest reasons, in words."""
+    import polars as pl
+
+    from leukopenia.errors import REASONS
+
+    if counts.select(pl.len()).collect().item():
+        return []
+    found = issues.filter(pl.col("table") == "raw_results")
+    common = (
+        found.group_by("reason").agg(pl.col("n").sum(), pl.col("detail").min()).sort("n", "reason", descending=True)
+    )
+    return [
+        f"{REASONS.get(row['reason'], row['reason'])} ({row['detail']})" for row in common.head(3).collect().to_dicts()
+    ]
 
 
 def _lines(told: dict[str, Any]) -> list[str]:
@@ -37,6 +58,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
     return [
         f"Red flags at the end of the records (persons): {', '.join(flags) or 'none'}",
         f"Persons {told['persons']}, counts {sum(told['counts'].values())}, rows set aside {told['rows_set_aside']}",
+        *(f"No counts: {reason}" for reason in told["why_no_counts"]),
         "Episodes:" if episodes else "No episode of a low count.",
         *episodes,
     ]

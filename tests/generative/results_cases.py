@@ -184,7 +184,9 @@ def _signal_columns(signal: Signal) -> Row:
 @st.composite
 def result_cases(draw: Any) -> Case:
     """Draws as a laboratory reports them, which counts can be made from, among up to eight dirty results."""
-    rows = _reported(draw) if draw(st.booleans()) else []
+    rows: list[Row] = []
+    for minute in draw(st.sampled_from([(), (1440,), (1440, 2880), (1440, 2880, 4320)])):
+        rows += _reported(draw, minute, len(rows))
     pooled = draw(st.sampled_from(POOLS))
     drawn = draw(st.lists(st.sampled_from(SIGNALS), max_size=4))
     signals = [signal for signal in SIGNALS if signal.component in pooled] + drawn
@@ -194,21 +196,24 @@ def result_cases(draw: Any) -> Case:
     return Case({"raw_results": rows}, draw(st.booleans()), (("repair_units", repair),))
 
 
-def _reported(draw: Any) -> list[Row]:
+def _reported(draw: Any, minute: int, start: int) -> list[Row]:
     """One of `DRAWS`, in any unit, at times with a part missing or known through a bound."""
+    reported = draw(st.sampled_from(DRAWS))
+    missing, bounded = (draw(st.sampled_from([""] * 9 + list(reported))) for _ in range(2))
     rows: list[Row] = []
-    for component, value in draw(st.sampled_from(DRAWS)).items():
+    for component, value in reported.items():
         signal = draw(st.sampled_from([one for one in SIGNALS if one.component == component]))
         low = draw(st.sampled_from(LARGE_LIMITS if value > 400 else [None, 1.5]))
-        if draw(st.integers(0, 9)):
-            clean = {
-                "value": _as_reported(value, signal),
-                "text": None,
-                "comparator": draw(st.sampled_from([""] * 7 + ["<", "<=", ">"])),
-                "low": None if low is None else _as_reported(low, signal),
-                "high": None,
-            }
-            rows.append(_row(draw, signal, len(rows), 1440) | clean | {"patient_id": 1})
+        clean = {
+            "patient_id": 1,
+            "value": _as_reported(value, signal),
+            "text": None,
+            "comparator": draw(st.sampled_from(["<", "<=", ">"])) if component == bounded else "",
+            "low": None if low is None else _as_reported(low, signal),
+            "high": None,
+        }
+        if component != missing:
+            rows.append(_row(draw, signal, start + len(rows), minute) | clean)
     return rows
 
 
