@@ -73,9 +73,7 @@ def wide(folder: Path) -> Path:
 def fhir(folder: Path) -> Path:
     lines = [_observation("a", "751-8", 0.4, "p1"), _observation("b", "6690-2", 3.1, "p1")]
     text(folder / "export" / "Observation.ndjson", "\n".join(lines) + "\n")
-    person = json.dumps(
-        {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1980-05-01"}
-    )
+    person = json.dumps({"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1980-05-01"})
     text(folder / "export" / "Patient.ndjson", person + "\n")
     return folder / "export"
 
@@ -160,11 +158,7 @@ def meets_its_contract(result: Path, name: str) -> None:
 def whole(result: Path) -> dict[str, object]:
     """The manifest of a result, after a check that it lists every file and size, and no other is there."""
     manifest: dict[str, object] = json.loads((result / "manifest.json").read_text(encoding="utf-8"))
-    files = {
-        path.relative_to(result).as_posix(): path.stat().st_size
-        for path in result.rglob("*")
-        if path.is_file()
-    }
+    files = {path.relative_to(result).as_posix(): path.stat().st_size for path in result.rglob("*") if path.is_file()}
     files.pop("manifest.json")
     assert files == manifest["files"]
     return manifest

@@ -32,9 +32,7 @@ COMMANDS = ("run", "inspect", "grade", "simulate", "demo", "knowledge", "cite")
 
 
 @pytest.fixture(scope="module", params=SOURCES)
-def written(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, Path, str]:
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
     """Format, result and standard output of one run per format."""
     folder = tmp_path_factory.mktemp(request.param)
     said = succeeds("run", SOURCES[request.param](folder), "-o", folder / "result")
@@ -52,9 +50,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_run_leaves_every_table_in_contract_shape(written: tuple[str, Path, str]) -> None:
     name, folder, said = written
     manifest = whole(folder)
-    assert {f"{table}.parquet" for table in TABLES} | {"report.html"} <= {
-        path.name for path in folder.iterdir()
-    }
+    assert {f"{table}.parquet" for table in TABLES} | {"report.html"} <= {path.name for path in folder.iterdir()}
     for each in TABLES:
         meets_its_contract(folder, each)
     assert table(folder, "counts").height > 0
@@ -169,9 +165,7 @@ def test_choices_that_are_none(tmp_path: Path) -> None:
 def test_site_maps_that_are_none(tmp_path: Path) -> None:
     source = long(tmp_path)
     fails(2, "run", source, "-o", tmp_path / "r", "--site-map", tmp_path / "absent.csv")
-    fails(
-        6, "run", source, "-o", tmp_path / "r", "--site-map", text(tmp_path / "map.csv", "code,what\n1,wbc\n")
-    )
+    fails(6, "run", source, "-o", tmp_path / "r", "--site-map", text(tmp_path / "map.csv", "code,what\n1,wbc\n"))
 
 
 def test_nothing_of_the_users_is_overwritten(tmp_path: Path, result: Path) -> None:
@@ -240,9 +234,7 @@ def test_hostile_strings_are_escaped_in_the_report(tmp_path: Path) -> None:
 def test_grade(tmp_path: Path) -> None:
     rows = "neutrophils,0.4,10^9/L,1.5,a\nwbc,3500,cells/uL,,b\nwbc,<0.5,K/uL,4.0,c\n"
     source = text(tmp_path / "t.csv", "analyte,value,unit,low,note\n" + rows)
-    said = pl.read_csv(
-        succeeds("grade", source, "--standard", "ctcae-5.0", "--standard", "ctcae-6.0").encode()
-    )
+    said = pl.read_csv(succeeds("grade", source, "--standard", "ctcae-5.0", "--standard", "ctcae-6.0").encode())
     assert said.columns == ["analyte", "value", "unit", "low", "note", "standard", "grade", "reason"]
     found = {(row["note"], row["standard"]): (row["grade"], row["reason"]) for row in said.to_dicts()}
     assert found == {
@@ -256,9 +248,7 @@ def test_grade(tmp_path: Path) -> None:
 
 
 def test_grade_reads_and_writes_tables_of_each_kind(tmp_path: Path) -> None:
-    frame = pl.DataFrame(
-        {"analyte": ["wbc"], "value": [1.4], "unit": ["10^9/L"], "low": [4.0], "age_days": [9000]}
-    )
+    frame = pl.DataFrame({"analyte": ["wbc"], "value": [1.4], "unit": ["10^9/L"], "low": [4.0], "age_days": [9000]})
     frame.write_parquet(tmp_path / "t.parquet")
     frame.write_csv(tmp_path / "t.tsv", separator="\t")
     for name in ("t.parquet", "t.tsv"):
@@ -318,13 +308,9 @@ def test_cite(tmp_path: Path, result: Path) -> None:
 def test_simulate_is_repeatable_and_can_be_read(tmp_path: Path) -> None:
     for name in ("one", "two"):
         succeeds("simulate", tmp_path / name, "--persons", "20", "--format", "csv")
-    files = sorted(
-        path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()
-    )
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert files
-    assert all(
-        (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in files
-    )
+    assert all((tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in files)
     fails(5, "simulate", tmp_path / "one", "--persons", "20")
     fails(2, "simulate", tmp_path / "three", "--persons", "20", "--format", "hl7")
 

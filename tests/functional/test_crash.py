@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,12 @@ def start(source: Path, target: Path, scratch: Path) -> subprocess.Popen[bytes]:
     scratch.mkdir(exist_ok=True)
     arguments = command("run", source, "-o", target, "--engine", "polars")
     return subprocess.Popen(
-        arguments, env=environment(TMPDIR=str(scratch)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        arguments,
+        env=environment(TMPDIR=str(scratch)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # A shell that starts the tests in the background has them ignore the interrupt, and so would the run.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
