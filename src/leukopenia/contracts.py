@@ -339,7 +339,7 @@ EPISODES = Table(
         _whole("recovery", "first count of the confirmed recovery", nullable=True, unit="min"),
         _text("state", "closed, open or censored"),
         _whole("n_low", "low counts"),
-        _whole("n_counts", "all counts from onset to the end of the episode"),
+        _whole("n_counts", "all counts from onset to the last low one"),
         _flag("confirmed", "two or more low counts"),
         _flag("unobserved_gap", "two neighbouring low counts lie further apart than the gap of the policy"),
         _text("chronicity", "acute, or chronic (three months or more)"),

@@ -322,7 +322,8 @@ def _conditions(
                 issues.append(partial(diagnoses.set_aside, rows, loaded, table))
     if not parts:
         return _empty(raws, engine)(contracts.CONDITIONS), [], signals
-    return engine.materialise(nw.concat(parts), "conditions"), issues, signals
+    merged = diagnoses.merged(nw.concat(parts)) if len(parts) > 1 else parts[0]
+    return engine.materialise(merged, "conditions"), issues, signals
 
 
 def limit(counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]) -> Frame:

@@ -79,9 +79,7 @@ def test_a_look_loads_no_engine(words: tuple[str, ...]) -> None:
     look = command if words else "import leukopenia"
     script = f"import runpy, sys\ntry:\n    {look}\nexcept SystemExit:\n    pass\n{report}"
     path = {"PYTHONPATH": str(ROOT / "src"), "PATH": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=path, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], env=path, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("LOADED []"), done.stdout
 
 
@@ -110,9 +108,7 @@ def test_files_are_short() -> None:
 
 
 def test_no_drawer_for_everything() -> None:
-    assert not [
-        place(path) for path in MODULES if path.stem in ("utils", "util", "helpers", "common", "misc")
-    ]
+    assert not [place(path) for path in MODULES if path.stem in ("utils", "util", "helpers", "common", "misc")]
 
 
 # Words
@@ -152,17 +148,13 @@ def _places(node: ast.AST) -> Iterator[ast.AST]:
         yield from _results(node.value)
     elif isinstance(node, ast.Dict):
         named = zip(node.keys, node.values, strict=True)
-        yield from (
-            value for key, value in named if isinstance(key, ast.Constant) and key.value in ("reason", "note")
-        )
+        yield from (value for key, value in named if isinstance(key, ast.Constant) and key.value in ("reason", "note"))
     elif isinstance(node, ast.Assign) and _targets(node) & {"reason", "note"}:
         yield from _results(node.value)
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in MAKERS:
         yield from (result for argument in node.args for result in _results(argument))
     elif isinstance(node, Function) and re.search("reason|refuse|_power", node.name):
-        yield from (
-            value for part in ast.walk(node) if isinstance(part, ast.Return) for value in _results(part.value)
-        )
+        yield from (value for part in ast.walk(node) if isinstance(part, ast.Return) for value in _results(part.value))
 
 
 MAKERS = ("issue", "_issue", "SetAside", "aside", "_marked_counts")
@@ -255,9 +247,7 @@ def test_every_rule_of_the_policy_is_asked_for() -> None:
     begun = {start: end for start, end in BY_LINE.items() if re.search(rf'f?"{re.escape(start)}["{{]', code)}
     assert begun == BY_LINE
     names = {row["name"] for row in rows(KNOWLEDGE / "policy.csv")}
-    by_line = {
-        name for name in names if any(name.startswith(a) and name.endswith(b) for a, b in begun.items())
-    }
+    by_line = {name for name in names if any(name.startswith(a) and name.endswith(b) for a, b in begun.items())}
     assert names - by_line - asked == set()
     assert asked - names == set()
 
@@ -269,9 +259,7 @@ def test_commands_stand_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     if len(readme.splitlines()) <= README_TO_CHECK:
         pytest.skip("the README is not written yet")
-    docs = readme + "".join(
-        path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))
-    )
+    docs = readme + "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
     commands = [node.name for _, node in functions() if _is_command(node)]
     assert len(commands) >= 7
     assert [name for name in commands if f"leukopenia {name}" not in docs] == []

@@ -231,11 +231,8 @@ def _compare(name: str, text: str, frame: pl.DataFrame) -> list[str]:
     contract = contracts.TABLES[name]
     expected = Counter(tuple(_wanted(contract, column, row[column]) for column in columns) for row in wanted)
     found = Counter(tuple(_found(row, column) for column in columns) for row in rows)
-    return [
-        f"{name}: missing {dict(zip(columns, row, strict=True))}" for row in (expected - found).elements()
-    ] + [
-        f"{name}: not expected {dict(zip(columns, row, strict=True))}"
-        for row in (found - expected).elements()
+    return [f"{name}: missing {dict(zip(columns, row, strict=True))}" for row in (expected - found).elements()] + [
+        f"{name}: not expected {dict(zip(columns, row, strict=True))}" for row in (found - expected).elements()
     ]
 
 

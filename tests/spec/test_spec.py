@@ -14,9 +14,7 @@ from leukopenia.errors import REASONS
 
 ALL = scenarios()
 RUNS = [
-    pytest.param(scenario, engine, id=f"{scenario.name}-{engine}")
-    for scenario in ALL
-    for engine in scenario.engines
+    pytest.param(scenario, engine, id=f"{scenario.name}-{engine}") for scenario in ALL for engine in scenario.engines
 ]
 
 
@@ -77,9 +75,7 @@ def test_every_spelling_seen_in_the_demos_is_in_the_unit_scenario() -> None:
         pytest.skip("the shared list of observed units is not here")
     lines = [line.split("\t") for line in seen.read_text(encoding="utf-8").splitlines()]
     units = {line[3] for line in lines[1:] if line[3]}
-    written = {
-        row["unit"] for scenario in ALL for part in scenario.sources.values() for row in _results(part)
-    }
+    written = {row["unit"] for scenario in ALL for part in scenario.sources.values() for row in _results(part)}
     assert units <= written, sorted(units - written)
 
 

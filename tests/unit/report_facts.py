@@ -41,10 +41,7 @@ Rows = list[dict[str, Any]]
 def table(name: str, rows: Rows) -> pl.DataFrame:
     """Rows as a table of the contract, absent columns filled with their plain value."""
     columns = TABLES[name].columns
-    whole = [
-        {c.name: row.get(c.name, None if c.nullable else _DEFAULTS.get(c.type)) for c in columns}
-        for row in rows
-    ]
+    whole = [{c.name: row.get(c.name, None if c.nullable else _DEFAULTS.get(c.type)) for c in columns} for row in rows]
     return pl.DataFrame(whole, schema={c.name: _TYPES[c.type] for c in columns})
 
 
@@ -139,9 +136,7 @@ def episodes_of(counts: Rows) -> Rows:
     return rows
 
 
-def _episode(
-    run: Rows, before: dict[str, Any] | None, after: dict[str, Any] | None, n: int
-) -> dict[str, Any]:
+def _episode(run: Rows, before: dict[str, Any] | None, after: dict[str, Any] | None, n: int) -> dict[str, Any]:
     lowest = min(run, key=lambda r: r["value"])
     patient, analyte, value = lowest["patient_id"], lowest["analyte"], lowest["value"]
     words = [(0.1, "profound"), (0.5, "severe"), (1.0, "moderate"), (9.0, "mild")]
@@ -188,9 +183,7 @@ def hospital(persons: int = 40, clozapine: str = "P-1042") -> dict[str, Any]:
     counts = _named_courses(clozapine)
     for n in range(persons):
         depth, length, first = noise.uniform(0.05, 3.2), noise.randrange(3, 80), noise.randrange(0, 60)
-        counts += course(
-            f"P-{2000 + n}", list(range(0, 150, noise.choice((3, 7, 10)))), _dip(first, length, depth)
-        )
+        counts += course(f"P-{2000 + n}", list(range(0, 150, noise.choice((3, 7, 10)))), _dip(first, length, depth))
     return {
         "counts": counts,
         "patients": _patients(sorted({row["patient_id"] for row in counts})),
@@ -258,15 +251,11 @@ def _named_courses(clozapine: str) -> Rows:
     rows = [
         r
         for r in rows
-        if not (
-            r["analyte"] == "neutrophils" and r["minute"] // DAY in {START // DAY + 48, START // DAY + 52}
-        )
+        if not (r["analyte"] == "neutrophils" and r["minute"] // DAY in {START // DAY + 48, START // DAY + 52})
     ]
     rows.append(count(clozapine, "neutrophils", START + 48 * DAY + 30, 0.1, comparator="<"))
     rows.append(
-        count(
-            clozapine, "neutrophils", START + 52 * DAY + 30, 1.4, comparator="<=", derivation="bounded_by_wbc"
-        )
+        count(clozapine, "neutrophils", START + 52 * DAY + 30, 1.4, comparator="<=", derivation="bounded_by_wbc")
     )
     cycle = [day for day in range(0, 130) if day % 21 in (0, 7, 10, 13, 17)] + [420, 440, 460, 500]
     chemo = course(
@@ -275,9 +264,7 @@ def _named_courses(clozapine: str) -> Rows:
         lambda day: 3.9 - 3.5 * (day < 126) * (day % 21 in (10, 13)) - 2 * (day < 126 and day % 21 == 7),
     )
     years = [d for d in range(0, 2400, 60) if not 700 < d < 1100] + list(range(1500, 1530, 2))
-    duffy = course(
-        "P-1101", years, lambda day: 0.35 if 1504 <= day <= 1518 else 1.55 + 0.5 * (day % 120 == 0)
-    )
+    duffy = course("P-1101", years, lambda day: 0.35 if 1504 <= day <= 1518 else 1.55 + 0.5 * (day % 120 == 0))
     return rows + chemo + duffy
 
 
@@ -319,9 +306,7 @@ def _drugs(clozapine: str) -> Rows:
     ]
     for cycle in range(6):
         day = 21 * cycle
-        rows += [
-            drug("P-1077", f"drug:{n}", day, day) for n in ("docetaxel", "doxorubicin", "cyclophosphamide")
-        ]
+        rows += [drug("P-1077", f"drug:{n}", day, day) for n in ("docetaxel", "doxorubicin", "cyclophosphamide")]
         rows += [
             drug("P-1077", "drug:dexamethasone", day - 1, day + 1),
             drug("P-1077", "drug:pegfilgrastim", day + 1, day + 1),

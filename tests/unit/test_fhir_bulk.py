@@ -39,10 +39,7 @@ CHANGES: list[Item] = [
     {"effectiveDateTime": None, "effectivePeriod": {"start": "2020-03-04"}},
     {"effectiveDateTime": None, "issued": "2020-03-04T00:00:00Z"},
     *({"effectiveDateTime": text} for text in ("2020", "2020-03", "2020-03-04", "2020-02-30", "0000-01-01")),
-    *(
-        {"effectiveDateTime": f"2020-03-04T05:06{rest}"}
-        for rest in ("", ":07Z", ":07.123+14:00", "Z", ":07-03:30")
-    ),
+    *({"effectiveDateTime": f"2020-03-04T05:06{rest}"} for rest in ("", ":07Z", ":07.123+14:00", "Z", ":07-03:30")),
     {"code": {"text": "White cells (local)"}},
     {"code": {"coding": [{"code": "WBC"}]}},
     {"code": {"coding": [{"system": LOINC, "code": "751-8"}], "text": "Neutrophils\u200b"}},
@@ -69,9 +66,7 @@ def both_ways(path: Path, stage: Path, monkeypatch: pytest.MonkeyPatch) -> tuple
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_the_fast_path_gives_the_same_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_the_fast_path_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     rng = random.Random(7)
     mixed = [{**rng.choice(CHANGES), **rng.choice(CHANGES)} for _ in range(2000)]
     items = [wbc(**{"id": f"o{n}", **change}) for n, change in enumerate([{}, *CHANGES, *mixed])]
@@ -85,9 +80,7 @@ def test_the_fast_path_gives_the_same_rows(
     assert_frame_equal(*frames, check_exact=True)
 
 
-@pytest.mark.parametrize(
-    "spoilt", ["{", "[]", "", '{"resourceType":"Observation","code":5}', "range", "twice"]
-)
+@pytest.mark.parametrize("spoilt", ["{", "[]", "", '{"resourceType":"Observation","code":5}', "range", "twice"])
 def test_a_file_the_fast_path_refuses_is_read_line_by_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: str
 ) -> None:

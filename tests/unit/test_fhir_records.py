@@ -153,9 +153,7 @@ def test_drugs(tmp_path: Path, kind: str, fields: Item, status: str, start: str,
     ],
 )
 def test_dose_and_route(tmp_path: Path, kind: str, dosage: Item) -> None:
-    row = one(
-        read(tmp_path, resource(kind, medicationReference={"display": "aspirin"}, **dosage)), "raw_drugs"
-    )
+    row = one(read(tmp_path, resource(kind, medicationReference={"display": "aspirin"}, **dosage)), "raw_drugs")
     assert (row["name"], row["dose"], row["dose_unit"], row["route"]) == ("aspirin", 25.0, "mg", "oral")
 
 
@@ -171,9 +169,7 @@ def test_dose_and_route(tmp_path: Path, kind: str, dosage: Item) -> None:
 def test_conditions(tmp_path: Path, fields: Item, certainty: str) -> None:
     codes = [("http://snomed.info/sct", "1"), ("http://hl7.org/fhir/sid/icd-10-cm", "D70.9")]
     coded = {"coding": [{"system": system, "code": code} for system, code in codes], "text": "Neutropenia"}
-    condition = resource(
-        "Condition", code=coded, recordedDate="2020-01-02", abatementDateTime="2020-03", **fields
-    )
+    condition = resource("Condition", code=coded, recordedDate="2020-01-02", abatementDateTime="2020-03", **fields)
     row = one(read(tmp_path, condition), "raw_conditions")
     assert (row["system"], row["code"], row["name"]) == ("icd10cm", "D70.9", "Neutropenia")
     assert (row["start"], row["end"]) == (minute("2020-01-02"), minute("2020-03-31T23:59"))
@@ -212,9 +208,7 @@ def test_records_that_do_not_hold_are_set_aside(tmp_path: Path, item: Item) -> N
     ],
 )
 def test_encounters(tmp_path: Path, class_: Any, setting: str) -> None:
-    visit = resource(
-        "Encounter", period={"start": "2020-01-02T10:00:00Z", "end": "2020-01-03"}, **{"class": class_}
-    )
+    visit = resource("Encounter", period={"start": "2020-01-02T10:00:00Z", "end": "2020-01-03"}, **{"class": class_})
     row = one(read(tmp_path, visit), "raw_encounters")
     assert (row["start"], row["end"]) == (minute("2020-01-02T10:00"), minute("2020-01-03T23:59"))
     assert row["setting"] == setting

@@ -120,9 +120,7 @@ ADULT = 40 * 365
 NEIGHBOURS = (0.1 + 0.2, 1.4999999999999998, 0.49999999999999994, 0.9999999999999999, 1.5000000000000002)
 
 
-def _by_neutrophils(
-    standard: str, low: float | None, grades: Mapping[float, int | None]
-) -> list[tuple[Any, ...]]:
+def _by_neutrophils(standard: str, low: float | None, grades: Mapping[float, int | None]) -> list[tuple[Any, ...]]:
     return [("neutrophils", value, "10^9/L", low, ADULT, standard, grade) for value, grade in grades.items()]
 
 

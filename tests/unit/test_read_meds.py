@@ -35,9 +35,7 @@ def events(*given_rows: tuple[Any, ...]) -> pl.DataFrame:
             "subject_id": [row[0] for row in given_rows],
             "time": pl.Series([row[1] for row in given_rows], dtype=pl.Int64) * 60_000_000,
             "code": [row[2] for row in given_rows],
-            "numeric_value": pl.Series(
-                [row[3] if len(row) > 3 else None for row in given_rows], dtype=pl.Float32
-            ),
+            "numeric_value": pl.Series([row[3] if len(row) > 3 else None for row in given_rows], dtype=pl.Float32),
         }
     ).with_columns(time=pl.lit(start) + pl.col("time").cast(pl.Duration("us")))
 
@@ -54,9 +52,7 @@ def accounted(raw: Raw, engine: Engine) -> int:
 
 
 def test_results_keep_code_unit_and_shortest_decimal(engine: Engine) -> None:
-    stream = events(
-        (1, 0, "LAB//51301//K/uL", 10.4), (1, 5, "LAB//51265//UNK"), (1, None, "LOINC//6690-2", 3.1)
-    )
+    stream = events((1, 0, "LAB//51301//K/uL", 10.4), (1, 5, "LAB//51265//UNK"), (1, None, "LOINC//6690-2", 3.1))
     raw = read_frames({"events": stream}, engine)
     wanted = ("row_id", "minute", "time_precision", "system", "code", "unit", "value")
     assert records(rows(raw, "raw_results", engine), *wanted) == [

@@ -201,8 +201,7 @@ def test_dates_that_can_be_read_in_two_ways_are_asked_about(
 
 def test_ranges_in_words_are_split(tmp_path: Path, engine: Engine) -> None:
     text = "patient,date,test,value,reference range\n" + "".join(
-        f'1,2020-01-01,WBC,3,"{said}"\n'
-        for said in ("4.0 - 11.0", "(4,5–10,5)", "<= 0.5", ">60", "see note", "")
+        f'1,2020-01-01,WBC,3,"{said}"\n' for said in ("4.0 - 11.0", "(4,5–10,5)", "<= 0.5", ">60", "see note", "")
     )
     results = rows(read_text(text, engine, tmp_path), "raw_results", engine)
     assert records(results, "low", "high") == [
@@ -270,9 +269,7 @@ def test_headers_of_wide_tables(header: str, test: str, unit: str) -> None:
     assert found and (found.test, found.unit) == (test, unit)
 
 
-@pytest.mark.parametrize(
-    "header", ["wbc_date", "anc_low", "neutropenia_grade", "weight", "hospital", "ethnicity"]
-)
+@pytest.mark.parametrize("header", ["wbc_date", "anc_low", "neutropenia_grade", "weight", "hospital", "ethnicity"])
 def test_headers_about_something_else(header: str) -> None:
     assert analyte(header) is None
 
@@ -286,9 +283,7 @@ def test_without_time_a_patient_is_one_point(tmp_path: Path, engine: Engine) -> 
 def test_own_codes_are_local_and_loinc_is_known(tmp_path: Path, engine: Engine) -> None:
     local = read_text("subject_id,charttime,itemid,valuenum\n1,2020-01-01,51301,3\n", engine, tmp_path)
     loinc = read_text("mrn,date,code,result\n1,2020-01-01,6690-2,3\n", engine, tmp_path, "other.csv")
-    said = read_text(
-        "mrn,date,code,result\n1,2020-01-01,77,3\n", engine, tmp_path, "last.csv", system="Swisslab"
-    )
+    said = read_text("mrn,date,code,result\n1,2020-01-01,77,3\n", engine, tmp_path, "last.csv", system="Swisslab")
     made = [records(rows(raw, "raw_results", engine), "system", "code")[0] for raw in (local, loinc, said)]
     assert made == [("local", "51301"), ("loinc", "6690-2"), ("swisslab", "77")]
 

@@ -139,22 +139,15 @@ def test_ids_are_unique_and_every_link_has_a_target(html: str) -> None:
     assert len(ids) == len(set(ids))
     targets = {str(attrs["href"]) for tag, attrs in tags if tag == "a"}
     assert targets <= {f"#{one}" for one in ids}
-    labels = " ".join(
-        str(attrs["aria-labelledby"]) for _, attrs in tags if "aria-labelledby" in attrs
-    ).split()
+    labels = " ".join(str(attrs["aria-labelledby"]) for _, attrs in tags if "aria-labelledby" in attrs).split()
     assert set(labels) <= set(ids)
 
 
 def test_page_loads_nothing_and_runs_nothing(html: str) -> None:
     page = Page(html)
-    assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & {
-        tag for tag, _ in page.tags
-    }
+    assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in page.tags}
     assert not [
-        name
-        for _, attrs in page.tags
-        for name in attrs
-        if name.startswith("on") or name in ("src", "srcset", "style")
+        name for _, attrs in page.tags for name in attrs if name.startswith("on") or name in ("src", "srcset", "style")
     ]
     assert not re.search(r"url\((?!#)|@import|http", html)
 
@@ -185,9 +178,7 @@ def test_templates_never_switch_escaping_off() -> None:
 
     templates = page.Path(page.__file__).parent / "templates"
     assert not [
-        path.name
-        for path in templates.iterdir()
-        if re.search(r"\|\s*safe|autoescape|Markup", path.read_text("utf-8"))
+        path.name for path in templates.iterdir() if re.search(r"\|\s*safe|autoescape|Markup", path.read_text("utf-8"))
     ]
 
 
@@ -309,9 +300,7 @@ def test_marks_tell_origin_by_shape() -> None:
 
 def test_a_bound_is_no_part_of_the_course() -> None:
     html = render(of_person("P-1042"))
-    place = re.search(
-        r'M([\d.]+ [\d.]+)m[^"]+" class="mark m-neutrophils at_most"><title>neutrophils ≤1.4', html
-    )
+    place = re.search(r'M([\d.]+ [\d.]+)m[^"]+" class="mark m-neutrophils at_most"><title>neutrophils ≤1.4', html)
     course = re.search(r'd="(M[^"]+)" class="course l-neutrophils"', html)
     assert place and course
     assert place[1] not in course[1]
@@ -367,9 +356,7 @@ def test_a_person_without_counts_and_a_count_without_anything_else() -> None:
     page = Page(render(nothing))
     assert page.errors == []
     assert "age unknown" in page.text and "no birth dates" in page.text and "no neutrophil count" in page.text
-    assert (
-        "No blood counts of this person" in Page(render(replace(nothing, counts=nothing.counts.clear()))).text
-    )
+    assert "No blood counts of this person" in Page(render(replace(nothing, counts=nothing.counts.clear()))).text
 
 
 def test_whole_number_persons_and_far_dates_are_shown() -> None:
@@ -397,9 +384,7 @@ def test_unknown_grades_are_unknown_with_reasons(facts: Facts) -> None:
 
 def test_crosswalk_counts_every_graded_count_once(facts: Facts) -> None:
     rows = [row for row in facts.summary["crosswalk"] if row["analyte"] == "neutrophils"]
-    assert (
-        sum(row["counts"] for row in rows) == facts.counts.filter(pl.col("analyte") == "neutrophils").height
-    )
+    assert sum(row["counts"] for row in rows) == facts.counts.filter(pl.col("analyte") == "neutrophils").height
     assert {(row["v5"], row["v6"]) for row in rows} <= {(0, 0), (1, 0), (2, 1), (3, 2), (4, 3), (4, 4)}
 
 
@@ -456,9 +441,7 @@ def test_plot_cells_never_cross_a_cut_off() -> None:
 
 
 def test_redaction_shows_no_small_number_of_anything(redacted: str) -> None:
-    cells = re.findall(r'<td class="n[^"]*">([^<]*)</td>', redacted) + re.findall(
-        r"<dd>([^<]*)</dd>", redacted
-    )
+    cells = re.findall(r'<td class="n[^"]*">([^<]*)</td>', redacted) + re.findall(r"<dd>([^<]*)</dd>", redacted)
     assert REDACTED in cells
     shown = [int(text.replace(",", "")) for text in cells if re.fullmatch(r"[\d,]+", text)]
     assert shown and all(n >= 10 and n % 5 == 0 for n in shown)
@@ -481,9 +464,7 @@ def test_redaction_reaches_the_accounting_and_the_json(redacted: str) -> None:
     assert numbers and all(int(n) >= 10 and int(n) % 5 == 0 for _, n in numbers)
 
 
-@pytest.mark.parametrize(
-    ("count", "shown"), [(0, REDACTED), (7, REDACTED), (8, 10), (12, 10), (13, 15), (1002, 1000)]
-)
+@pytest.mark.parametrize(("count", "shown"), [(0, REDACTED), (7, REDACTED), (8, 10), (12, 10), (13, 15), (1002, 1000)])
 def test_cells_follow_the_rule_of_opensafely(count: int, shown: int | str) -> None:
     assert cell(count) == shown
 
@@ -494,9 +475,7 @@ def test_totals_are_made_from_what_is_shown() -> None:
 
 
 def test_a_new_aggregate_is_redacted_before_anybody_thinks_of_it() -> None:
-    shown = disclose(
-        {"new": [{"grade": 4, "somebody": 3, "mean": 0.25}], "units": [{"unit": "odd", "rows": 2}]}
-    )
+    shown = disclose({"new": [{"grade": 4, "somebody": 3, "mean": 0.25}], "units": [{"unit": "odd", "rows": 2}]})
     assert shown == {"new": [{"grade": 4, "somebody": REDACTED, "mean": REDACTED}], "units": []}
 
 
@@ -506,10 +485,7 @@ def test_a_new_aggregate_is_redacted_before_anybody_thinks_of_it() -> None:
 def episodes(*rows: tuple[int, str, str, int, int, int | None]) -> pl.DataFrame:
     names = ("patient_id", "analyte", "severity", "onset", "last_low", "recovery")
     whole = [dict(zip(names, row, strict=True)) for row in rows]
-    days = [
-        {**row, **{k: v * 1440 + 600 for k, v in row.items() if k in names[3:] and v is not None}}
-        for row in whole
-    ]
+    days = [{**row, **{k: v * 1440 + 600 for k, v in row.items() if k in names[3:] and v is not None}} for row in whole]
     return made.table("episodes", [{**row, "patient_id": str(row["patient_id"])} for row in days]).cast(
         {"patient_id": pl.Int64}
     )

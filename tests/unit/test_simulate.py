@@ -82,9 +82,7 @@ def person_of(resource: Resource) -> str:
 
 
 def time_of(one: Resource) -> str:
-    time = (
-        one.get("effectiveDateTime") or one.get("issued") or one.get("effectivePeriod", {}).get("start", "")
-    )
+    time = one.get("effectiveDateTime") or one.get("issued") or one.get("effectivePeriod", {}).get("start", "")
     return str(time)[:19]
 
 
@@ -136,9 +134,7 @@ def low_runs(truth: list[dict[str, str]], line: str = "", story: str = "") -> It
 def test_same_seed_gives_the_same_bytes(tmp_path: Path, form: str) -> None:
     for folder in ("one", "two"):
         write(hospital(30, 7), tmp_path / folder, form)
-    one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()} for folder in ("one", "two")
-    )
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()} for folder in ("one", "two"))
     assert one == two
 
 
@@ -179,9 +175,7 @@ def says(*texts: str) -> Callable[[Resource], bool]:
 
 def number_where(test: Callable[[float], bool], *codes: str) -> Callable[[Resource], bool]:
     return lambda one: (
-        code_of(one) in codes
-        and "value" in one.get("valueQuantity", {})
-        and test(one["valueQuantity"]["value"])
+        code_of(one) in codes and "value" in one.get("valueQuantity", {}) and test(one["valueQuantity"]["value"])
     )
 
 
@@ -192,9 +186,7 @@ def with_unit(unit: str, *codes: str) -> Callable[[Resource], bool]:
 SEEN: dict[str, Callable[[Resource], bool]] = {
     "urine, by LOINC": lambda one: code_of(one) == "5821-4" and unit_of(one) == "/[HPF]",
     "CSF, by LOINC": lambda one: code_of(one) == "26465-5",
-    "urine, by specimen alone": lambda one: (
-        code_of(one) == "" and one.get("specimen") == {"display": "Urine"}
-    ),
+    "urine, by specimen alone": lambda one: code_of(one) == "" and one.get("specimen") == {"display": "Urine"},
     **{
         f"unit {unit}": with_unit(unit)
         for unit in ("10*3/uL", "K/uL", "10*9/L", "/uL", "thou/cumm", "x10(3)/mcL", "cells/cumm", "[degF]")
@@ -221,15 +213,11 @@ SEEN: dict[str, Callable[[Resource], bool]] = {
     "neither value nor reason": lambda one: (
         one["status"] == "final" and not {"valueQuantity", "valueString", "dataAbsentReason"} & set(one)
     ),
-    "single precision": number_where(
-        lambda value: value != round(value, 4) == round(value, 2), "6690-2", "718-7"
-    ),
+    "single precision": number_where(lambda value: value != round(value, 4) == round(value, 2), "6690-2", "718-7"),
     "fifteen digits": number_where(lambda value: len(repr(value)) >= 15, "6690-2", "26464-8"),
     "number as text": lambda one: one.get("valueString", "x").replace(".", "").isdigit(),
     "zero-width space": lambda one: "\u200b" in one["code"]["text"],
-    "local code": lambda one: (
-        one["code"].get("coding", [{}])[0].get("system") == "http://clinic.example/tests"
-    ),
+    "local code": lambda one: one["code"].get("coding", [{}])[0].get("system") == "http://clinic.example/tests",
     "no code": lambda one: "coding" not in one["code"],
     "date only": lambda one: len(one.get("effectiveDateTime", "")) == 10,
     "offset": lambda one: one.get("effectiveDateTime", "").endswith("+02:00"),
@@ -246,12 +234,8 @@ SEEN: dict[str, Callable[[Resource], bool]] = {
     "two ranges of WBC": lambda one: (
         code_of(one) == "6690-2" and one.get("referenceRange", [{}])[0].get("low", {}).get("value") == 3.6
     ),
-    "negative": number_where(
-        lambda value: value < 0, *COUNT_CODES["wbc"], *COUNT_CODES["platelets"], "751-8"
-    ),
-    "absurd": number_where(
-        lambda value: value >= 88_888, *COUNT_CODES["wbc"], *COUNT_CODES["platelets"], "751-8"
-    ),
+    "negative": number_where(lambda value: value < 0, *COUNT_CODES["wbc"], *COUNT_CODES["platelets"], "751-8"),
+    "absurd": number_where(lambda value: value >= 88_888, *COUNT_CODES["wbc"], *COUNT_CODES["platelets"], "751-8"),
     "WBC above 100": number_where(lambda value: 100 < value < 200, "6690-2"),
     "clumps, as a note": lambda one: code_of(one) == "777-3" and has_note("clumps")(one),
     "clumps, as a finding": lambda one: code_of(one) == "7796-6",
@@ -316,9 +300,7 @@ def test_a_ward_copy_has_another_code_and_the_same_value(
 
 def test_very_few_cells_come_without_a_differential(samples: dict[tuple[str, str], list[Resource]]) -> None:
     empty = [
-        sample
-        for sample in samples.values()
-        if any(0 < white < 0.45 for white in values(sample, COUNT_CODES["wbc"]))
+        sample for sample in samples.values() if any(0 < white < 0.45 for white in values(sample, COUNT_CODES["wbc"]))
     ]
     assert empty
     assert not any(code_of(one) in ("751-8", "770-8", "26499-4") for sample in empty for one in sample)
@@ -358,9 +340,7 @@ def test_odd_persons_and_conditions(export: Path, observations: list[Resource]) 
     assert any(birth < "1800" for birth in births.values() if birth), "an age masked by centuries"
     assert any("1900" < birth < "1935" for birth in births.values()), "older than 89"
     assert any(len(birth) == 4 for birth in births.values()) and "" in births.values()
-    assert any("_birthDate" in person for person in persons) and any(
-        "deceasedDateTime" in one for one in persons
-    )
+    assert any("_birthDate" in person for person in persons) and any("deceasedDateTime" in one for one in persons)
     counted = {person_of(one) for one in observations if "subject" in one}
     conditions = resources(export, "Condition")
     assert {person_of(one) for one in conditions} - counted, "diagnoses but no counts"
@@ -489,9 +469,7 @@ def test_sepsis_is_low_first_and_high_within_three_days(
         later = [
             white
             for (person, time), sample in samples.items()
-            if person == run["patient_id"]
-            and len(time) == 19
-            and start < moment(time) < start + timedelta(days=3)
+            if person == run["patient_id"] and len(time) == 19 and start < moment(time) < start + timedelta(days=3)
             for white in values(sample, COUNT_CODES["wbc"])
         ]
         assert max(later) > 11
@@ -500,13 +478,9 @@ def test_sepsis_is_low_first_and_high_within_three_days(
 def test_bands_are_needed_for_some_neutrophil_nadirs(
     truth: list[dict[str, str]], samples: dict[tuple[str, str], list[Resource]]
 ) -> None:
-    nadirs = [
-        samples[(run["patient_id"], run["nadir_time"])] for run in low_runs(truth, "neutrophils", "sepsis")
-    ]
+    nadirs = [samples[(run["patient_id"], run["nadir_time"])] for run in low_runs(truth, "neutrophils", "sepsis")]
     with_bands = [
-        sample
-        for sample in nadirs
-        if values(sample, ("764-1",)) and not values(sample, COUNT_CODES["neutrophils"])
+        sample for sample in nadirs if values(sample, ("764-1",)) and not values(sample, COUNT_CODES["neutrophils"])
     ]
     assert with_bands
 
@@ -520,8 +494,7 @@ def test_leukaemia_hides_few_neutrophils_under_many_white_cells(
         if (sample := samples[(run["patient_id"], run["onset"])])
     ]
     assert any(
-        min(values(sample, COUNT_CODES["wbc"])) > 30 and count_of(sample, "neutrophils") < 1
-        for sample in hidden
+        min(values(sample, COUNT_CODES["wbc"])) > 30 and count_of(sample, "neutrophils") < 1 for sample in hidden
     )
 
 
@@ -531,9 +504,7 @@ def test_clumped_platelets_are_called_unreal(truth: list[dict[str, str]]) -> Non
     assert all(run["note"].startswith("not real") and run["recovery"] for run in runs)
 
 
-def test_newborns_are_high_on_the_first_day(
-    export: Path, samples: dict[tuple[str, str], list[Resource]]
-) -> None:
+def test_newborns_are_high_on_the_first_day(export: Path, samples: dict[tuple[str, str], list[Resource]]) -> None:
     births = {
         person["id"]: moment(person["_birthDate"]["extension"][0]["valueDateTime"][:19])
         for person in resources(export, "Patient")
