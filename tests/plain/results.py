@@ -60,7 +60,7 @@ def _measure(row: Row, meaning: Row, wording: Row | None, repair: bool) -> Row:
         "comparator": comparator,
         "unit_repaired": repaired,
         "range_dropped": dropped,
-        "reason": _reason(row, number, micro, wording, meaning),
+        "reason": _reason(row, number, micro, wording, meaning, dropped),
     }
 
 
@@ -91,7 +91,9 @@ def _absurd(low: int | None, high: int | None, meaning: Row) -> bool:
     return low is not None and high is not None and (low > high or low == high == 0)
 
 
-def _reason(row: Row, number: Fraction | None, micro: int | None, wording: Row | None, meaning: Row) -> str:
+def _reason(
+    row: Row, number: Fraction | None, micro: int | None, wording: Row | None, meaning: Row, dropped: bool
+) -> str:
     if row["minute"] is None:
         return "no_time"
     if _finite(row["value"]) is None and wording is not None:
@@ -103,7 +105,8 @@ def _reason(row: Row, number: Fraction | None, micro: int | None, wording: Row |
         if row["text"] is not None:
             return "unreadable_result"
         return "no_value" if row["value"] is None else "implausible_value"
-    plausible = 0 <= micro <= exact(meaning["plausible_to"]) * 1_000_000
+    most = exact(meaning["typical_to" if dropped else "plausible_to"]) * 1_000_000
+    plausible = 0 <= micro <= min(most, exact(meaning["plausible_to"]) * 1_000_000)
     return "" if plausible else "implausible_value"
 
 

@@ -127,7 +127,7 @@ def _judged(frame: Frame) -> Frame:
     rank = lit(0)
     for comparator, value in COMPARATOR_RANKS.items():
         rank = when(col("comparator") == comparator).then(lit(value)).otherwise(rank)
-    limit = (col("plausible_to") * float(MILLION)).cast(nw.Int64)
+    limit, usual = ((col(name) * float(MILLION)).cast(nw.Int64) for name in ("plausible_to", "typical_to"))
     no_number = col("number").is_null()
     reason = (
         when(col("minute").is_null())
@@ -141,6 +141,9 @@ def _judged(frame: Frame) -> Frame:
         .when(no_number)
         .then(when(col("value").is_null()).then(lit("no_value")).otherwise(lit("implausible_value")))
         .when(col("micro").is_null() | (col("micro") < 0) | (col("micro") > limit))
+        .then(lit("implausible_value"))
+        # A very high count beside a range that cannot be one is more likely in another unit than high.
+        .when(col("range_dropped") & (col("micro") > usual))
         .then(lit("implausible_value"))
         .otherwise(lit(""))
     )
