@@ -13,7 +13,6 @@ from leukopenia.policy import Policy
 
 Frame = nw.LazyFrame[Any]
 
-YEAR_HOURS = 8766
 NEWBORN_HOURS = 28 * 24
 
 
