@@ -21,24 +21,46 @@ KEYS: dict[str, tuple[str, ...]] = {
     "agranulocytosis": ("definition",),
     "agranulocytosis_drugs": ("ingredient",),
     "analytes": ("analyte",),
+    "cause_conflicts": ("cause", "topic", "statement"),
+    "cause_tests": ("phrase", "cause"),
+    "causes_conditions": ("id",),
+    "causes_drugs": ("id",),
     "cisne": ("item",),
+    "clue_criteria": ("clue", "source", "signal", "operator", "limit"),
+    "clue_phrases": ("phrase", "clue"),
+    "clue_weights": ("clue", "state", "target"),
+    "clues": ("clue",),
     "codes": ("system", "code"),
     "components": ("component",),
+    "count_words": ("phrase", "analyte"),
+    "condition_phrases": ("phrase", "condition"),
     "condition_codes": ("condition", "system", "code"),
     "condition_names": ("name",),
     "criteria": ("standard", "analyte", "direction", "grade", "bound", "age_unit", "age_from"),
     "febrile_neutropenia": ("definition",),
     "ingredient_names": ("name",),
     "ingredients": ("id",),
+    "instrument_verdicts": ("instrument", "verdict"),
+    "instruments": ("instrument", "item"),
+    "interactions": ("cause", "partner"),
     "interval_choice": ("context", "analyte", "sex", "age_from_hours"),
     "intervals": ("interval_id",),
+    "lineages": ("lineage", "line"),
+    "look_again": ("test", "target"),
     "mascc": ("item",),
+    "monitoring_courses": ("drug",),
+    "monitoring_phases": ("rule_id", "from_day"),
+    "monitoring_rules": ("rule_id",),
+    "monitoring_thresholds": ("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by"),
+    "monitoring_unfound": ("drug", "jurisdiction"),
     "policy": ("name",),
     "procedure_names": ("name",),
     "result_words": ("text",),
+    "regimens": ("regimen", "ingredient"),
     "routes": ("system", "word"),
     "severity": ("analyte", "severity"),
     "specimens": ("word",),
+    "strengths": ("strength",),
     "terms_without_numbers": ("standard", "analyte", "direction"),
     "test_names": ("phrase",),
     "test_words": ("kind", "word"),
@@ -95,8 +117,10 @@ def citation(source_id: str) -> str:
         name.lower(): re.sub(r"[{}]", "", value).strip()
         for name, value in re.findall(r"(\w+)\s*=\s*\{((?:[^{}]|\{[^{}]*\})*)\}", entry)
     }
-    parts = (fields.get(name, "") for name in ("author", "title", "journal", "howpublished", "year", "doi", "url"))
-    return ". ".join(part for part in parts if part) or source_id
+    if "pmid" in fields:
+        fields["pmid"] = f"PMID {fields['pmid']}"
+    shown = ("author", "title", "journal", "howpublished", "year", "doi", "pmid", "url")
+    return ". ".join(filter(None, (fields.get(name, "") for name in shown))) or source_id
 
 
 def site_maps() -> dict[str, Rows]:
