@@ -11,7 +11,7 @@ from typing import Any
 from leukopenia.contracts import Knowledge, Rows
 from leukopenia.engine import Engine
 from leukopenia.harmonise import diagnoses, drugs
-from leukopenia.pipeline import understand
+from leukopenia.harmonising import understand
 from leukopenia.read.raw import Raw
 
 _UNDERSTOOD = ("component", "system", "code", "name", "specimen", "unit", "n", "note", "how")

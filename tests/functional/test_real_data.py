@@ -121,3 +121,27 @@ def test_a_population_sample_as_plain_results(shape: str, tmp_path: Path) -> Non
         counts = result.tables["counts"]
     assert (below(counts, "wbc", 4), below(counts, "neutrophils", 1.5)) == (905, 711)
     assert counts.group_by("analyte").len().sort("analyte")["len"].to_list() == [32102, 32142]
+
+
+def test_findings_lie_where_the_laboratory_says_they_lie() -> None:
+    """13,225 findings of the CDISC pilot: the laboratory's own LOW, NORMAL and HIGH, and 5 bounds without one."""
+    path = folder_of("cdisc-pharmaversesdtm") / "lb.csv.gz"
+    with lk.run(path) as result:
+        found = result.tables["findings"].select("row_id", "finding", "range")
+    said = pl.read_csv(path, infer_schema_length=0).with_row_index("row_id", offset=1)
+    said = said.select(pl.col("row_id").cast(pl.Int64), pl.col("LBNRIND").str.to_lowercase(), "LBORRES")
+    both = found.join(said, on="row_id")
+    assert both.height == found.height == 13225
+    assert both.filter(pl.col("range") != pl.col("LBNRIND")).height == 0
+    unsaid = both.filter(pl.col("LBNRIND").is_null())
+    assert unsaid.rows() == [(row, "bilirubin", "low", None, "<0.2") for row in unsaid["row_id"]]
+    assert unsaid.height == 5
+
+
+def test_findings_of_blood_and_of_nothing_else(mimic: dict[str, Any]) -> None:
+    """Of the items named creatinine, those of blood and their flowsheet copies; 110 results of urine stay out."""
+    events = pl.read_parquet(folder_of("mimic-iv-demo-meds") / "events.parquet").filter(pl.col("value").is_not_null())
+    items = events.with_columns(item=pl.col("code").str.split("//").list.get(1, null_on_oob=True))
+    expected = items.filter(pl.col("item").is_in(["50912", "52024", "52546", "220615", "229761"])).height
+    findings = mimic["findings"].filter(pl.col("finding") == "creatinine")
+    assert findings.height == expected == 3932

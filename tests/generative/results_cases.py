@@ -33,7 +33,7 @@ NUMBERS = {
     "percent": PERCENTS,
     "mass": (0.0, 4.9, 79.999999, 80.0, 80.000001, 135.0, 300.0, 300.000001, -3.0),
     "temperature": (36.5, 37.9, 38.0, 38.000001, 38.2, 38.3, 38.300001, 39.1, -5.0),
-    "other": (0.0, 1.0, 3.5, 100_000.0, 100_001.0),
+    "other": (0.0, 0.5, 1.2, 3.5, 10_000_000.0, 10_000_001.0),
 }
 LIMITS = (
     None,
@@ -114,6 +114,7 @@ POOLS = (
     ("wbc", *(f"{name}_pct" for name in OTHERS)),
     ("wbc", "lymphocytes", "monocytes_pct", "eosinophils", "basophils_pct"),
     ("temperature", "blasts_pct", "platelet_clumps", "bands"),
+    ("ferritin", "crp", "ana"),
 )
 DRAWS: tuple[dict[str, float], ...] = (
     # A share that lies exactly between two millionths.
@@ -154,7 +155,7 @@ def meanings() -> list[Row]:
     made = []
     for signal in SIGNALS:
         line = analytes.get(signal.component)
-        highest = {"percent": 100.0, "count": 1000.0}.get(FORMS[signal.component], 1e5)
+        highest = {"percent": 100.0, "count": 1000.0}.get(FORMS[signal.component], 1e7)
         names = ("plausible_to", "typical_from", "typical_to", "thousandfold_from")
         general = dict(zip(names, (highest, 0.0, highest, 0.0), strict=True))
         made.append(
@@ -234,7 +235,7 @@ def _row(draw: Any, signal: Signal, number: int, minute: int | None) -> Row:
         "time_precision": "none" if minute is None else precision,
         "utc_offset": draw(st.sampled_from([None, 60])),
         **_signal_columns(signal),
-        "flag": draw(st.sampled_from(["", "L"])),
+        "flag": draw(st.sampled_from(["", "L", "hh", "Normal", "A"])),
     }
 
 

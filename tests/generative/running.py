@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from leukopenia import knowledge
 from leukopenia.contracts import TABLES
 from leukopenia.engine import Engine, Frame, open_engine
-from leukopenia.pipeline import polars_type
+from leukopenia.harmonising import polars_type
 from leukopenia.policy import Policy
 
 Row = dict[str, Any]

@@ -45,7 +45,7 @@ def counts(measured: Iterable[Row], bounds: dict[str, float]) -> list[Row]:
     """One row per person, time and analyte that can be made."""
     drawn: dict[tuple[Any, int], Draw] = {}
     for row in measured:
-        if not row["reason"]:
+        if not row["reason"] and row["role"] != "finding":
             drawn.setdefault((row["patient_id"], row["minute"]), {}).setdefault(row["component"], []).append(row)
     made = []
     for (patient, minute), draw in drawn.items():

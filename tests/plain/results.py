@@ -50,7 +50,7 @@ def _measure(row: Row, meaning: Row, wording: Row | None, repair: bool) -> Row:
     dropped = _absurd(low_micro, high_micro, meaning)
     comparator = row["comparator"] or (wording["worded_comparator"] if wording else "")
     return {
-        **{name: row[name] for name in ("source", "row_id", "patient_id", "minute", "time_precision", "text")},
+        **{name: row[name] for name in ("source", "row_id", "patient_id", "minute", "time_precision", "text", "flag")},
         "component": meaning["component"],
         "role": meaning["role"],
         "micro": micro,
@@ -149,6 +149,36 @@ def findings(measured: Iterable[Row]) -> list[Row]:
                     "finding": row["component"],
                     "value": row["micro"] / 1_000_000 if number else None,
                     "text": row["text"] if word else None,
+                    "range": side_of_range(row),
                 }
             )
     return made
+
+
+def side_of_range(row: Row) -> str:
+    """What every number that the result can stand for has in common; where that is nothing, what the flag says."""
+    if row["micro"] is not None and (sides := _sides(row)) and len(sides) == 1:
+        return sides.pop()
+    return {"L": "low", "HH": "high", "NORMAL": "normal"}.get(row["flag"].upper(), "")
+
+
+def _sides(row: Row) -> set[str]:
+    """The sides of the range on which the result can lie, by trying numbers at and beside every limit."""
+    low, high = row["low"] or None, row["high"]
+    if low is None and high is None:
+        return set()
+    ends = [number for number in (row["micro"], low, high) if number is not None]
+    near = {number + step for number in ends for step in (-0.5, 0, 0.5)}
+    possible = {
+        "": lambda number: number == row["micro"],
+        "<": lambda number: number < row["micro"],
+        "<=": lambda number: number <= row["micro"],
+        ">=": lambda number: number >= row["micro"],
+        ">": lambda number: number > row["micro"],
+    }[row["comparator"]]
+    found = set()
+    for number in near:
+        if possible(number):
+            below, above = low is not None and number < low, high is not None and number > high
+            found.add("low" if below else "high" if above else "normal")
+    return found

@@ -2,10 +2,11 @@
 
 A scenario has a `title`, a `reason`, and either small tables (`persons`, `results`, `drugs`, `conditions`,
 `procedures`), or several `sources` of them, or `files` that the readers open. `expect` holds tables with only
-the columns that matter. All rows of an expected table are compared, in any order, with two exceptions: grades
-are compared for the analytes and standards that are named, and issues without a `stage` column are those of
-reading and harmonising. Dates are written 2024-01-31 or 2024-01-31 08:30; yes and no are flags; an empty cell
-is null.
+the columns that matter. All rows of an expected table are compared, in any order, with three exceptions: grades
+are compared for the analytes and standards that are named; issues without a `stage` column are those of reading
+and harmonising; causes and their evidence are compared for the persons, causes and clues that are named. Nats are
+compared by their sign (+, - or 0), and `leads` is yes for the cause of rank 1. Dates are written 2024-01-31 or
+2024-01-31 08:30; yes and no are flags; an empty cell is null.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from leukopenia import contracts, knowledge, pipeline
+from leukopenia import contracts, harmonising, knowledge, pipeline
 from leukopenia.contracts import Table
 from leukopenia.engine import Engine, open_engine
 from leukopenia.policy import Policy
@@ -32,7 +33,7 @@ from leukopenia.read import read
 from leukopenia.read.raw import Raw
 
 SPEC = Path(__file__).resolve().parents[2] / "spec"
-ROOMS = ("read", "harmonise", "reference", "detect")
+ROOMS = ("read", "harmonise", "reference", "detect", "explain")
 
 _EPOCH = datetime(1970, 1, 1)
 _INPUTS = {
@@ -189,7 +190,7 @@ def _cell(name: str, kind: str, text: str) -> Any:
 
 
 def _frame(contract: Table, rows: list[dict[str, Any]], ids: type[pl.DataType]) -> pl.DataFrame:
-    schema = {name: pipeline.polars_type(contract, name) for name in contract.names}
+    schema = {name: harmonising.polars_type(contract, name) for name in contract.names}
     frame = pl.DataFrame(rows, schema=schema | {"row_id": pl.Int64})
     return frame.with_columns(pl.col("patient_id").cast(ids))
 
@@ -230,7 +231,7 @@ def _compare(name: str, text: str, frame: pl.DataFrame) -> list[str]:
         return [f"{name}: none expected, found {row}" for row in rows]
     contract = contracts.TABLES[name]
     expected = Counter(tuple(_wanted(contract, column, row[column]) for column in columns) for row in wanted)
-    found = Counter(tuple(_found(row, column) for column in columns) for row in rows)
+    found = Counter(tuple(_found(contract, row, column) for column in columns) for row in rows)
     return [f"{name}: missing {dict(zip(columns, row, strict=True))}" for row in (expected - found).elements()] + [
         f"{name}: not expected {dict(zip(columns, row, strict=True))}" for row in (found - expected).elements()
     ]
@@ -241,24 +242,35 @@ def _relevant(name: str, wanted: list[Row], frame: pl.DataFrame) -> list[dict[st
         for column in ("analyte", "standard"):
             if wanted and column in wanted[0]:
                 frame = frame.filter(pl.col(column).is_in({row[column] for row in wanted}))
+    if name in ("causes", "cause_evidence") and wanted:
+        words = [word for word in ("patient", "cause", "clue") if word in wanted[0]]
+        named = {tuple(row[word] for word in words) for row in wanted}
+        return [row for row in frame.to_dicts() if tuple(str(row[_column(word)]) for word in words) in named]
     if name == "issues" and not (wanted and "stage" in wanted[0]):
         frame = frame.filter(pl.col("stage").is_in(["read", "harmonise"]))
     return frame.to_dicts()
 
 
 def _column(name: str) -> str:
-    return {"patient": "patient_id", "time": "minute"}.get(name, name)
+    return {"patient": "patient_id", "time": "minute", "cause": "cause_id", "leads": "rank"}.get(name, name)
 
 
 def _wanted(contract: Table, name: str, text: str) -> Any:
     column = contract.column(_column(name))
     if column.name in ("patient_id", "row_id"):
         return text
-    if column.type == "Boolean":
+    if column.type == "Boolean" or name == "leads":
         return {"yes": True, "no": False}[text]
+    if column.unit == "nats":
+        return text
     return _cell(column.name, column.type, text)
 
 
-def _found(row: Mapping[str, Any], name: str) -> Any:
-    value = row[_column(name)]
-    return str(value) if _column(name) in ("patient_id", "row_id") else value
+def _found(contract: Table, row: Mapping[str, Any], name: str) -> Any:
+    column = contract.column(_column(name))
+    value = row[column.name]
+    if name == "leads":
+        return value == 1
+    if column.unit == "nats":
+        return "+" if value > 0 else "-" if value < 0 else "0"
+    return str(value) if column.name in ("patient_id", "row_id") else value

@@ -118,7 +118,8 @@ def unused(measured: Frame) -> Frame:
 
 def draws(measured: Frame, components: list[str], sources: Sequence[str] = ()) -> Frame:
     """One row per person and time; per component the best, then lowest, result packed with its rank."""
-    usable = measured.filter(col("reason") == "").with_columns(packed=col("rank") * RANK + col("micro"))
+    counted = measured.filter(col("reason") == "", col("role") != "finding")
+    usable = counted.with_columns(packed=col("rank") * RANK + col("micro"))
     aggregates: list[nw.Expr] = []
     for name in components:
         aggregates += _aggregates(name)

@@ -23,6 +23,13 @@ RANK = 10**13
 COPY_RANK = 5
 COMPARATOR_RANKS = {"": 0, "<": 1, "<=": 2, ">=": 3, ">": 4}
 
+FLAGS = {
+    "low": ("L", "LL", "LU", "LOW", "LOW LOW"),
+    "high": ("H", "HH", "HU", "HIGH", "HIGH HIGH"),
+    "normal": ("N", "NORMAL"),
+}
+"""Interpretations of HL7 and of CDISC SDTM that say on which side of the range a result lies; 'abnormal' does not."""
+
 
 def vocabulary(raw_results: Frame) -> Frame:
     """The distinct signals of a source with how often they occur and what numbers they carry."""
@@ -62,7 +69,7 @@ def measures(raw_results: Frame, meanings: Frame, wordings: Frame, repair_units:
     -------
     Frame
         source, row_id, patient_id, minute, time_precision, component, role, micro, rank, low, high (millionths),
-        comparator, text, unit_repaired, range_dropped, reason.
+        comparator, text, flag, unit_repaired, range_dropped, reason.
     """
     joined = raw_results.join(meanings, on=list(SIGNAL)).join(wordings, on="text", how="left")
     # NaN is what some tools write for none: the words beside it speak then.
@@ -161,6 +168,7 @@ def _judged(frame: Frame) -> Frame:
         "high",
         "comparator",
         "text",
+        "flag",
         col("repaired").alias("unit_repaired"),
         "range_dropped",
         reason=reason,
@@ -187,19 +195,43 @@ def is_finding(role: str, component: str) -> bool:
 def findings(measured: Frame) -> Frame:
     """Measures that bear on the cause: numbers, and results in words."""
     finding = (col("role") == "finding") | (col("component") == "bands_pct") | (col("component") == "bands")
-    kept = measured.filter(
-        ~col("minute").is_null(),
-        (finding & (col("reason") == "")) | (col("reason") == "word_result"),
-    )
-    return kept.select(
+    # Two filters and not one 'or', so that an engine can drop the other tests before it works their values out.
+    numbers = measured.filter(finding, col("reason") == "")
+    words = measured.filter(~col("text").is_null(), col("reason") == "word_result")
+    return nw.concat([numbers, words]).select(
         "patient_id",
         col("component").alias("finding"),
         "minute",
         "time_precision",
         decimal(when(col("reason") == "").then(col("micro"))).alias("value"),
         when(col("reason") == "word_result").then(col("text")).alias("text"),
+        _side_of_range().alias("range"),
         "source",
         "row_id",
+    )
+
+
+def _side_of_range() -> nw.Expr:
+    """Low, normal or high by the limits of the row, where they settle it; else by its flag; else empty."""
+    value, low, high = col("micro"), col("low"), col("high")
+    at_most = col("comparator").is_in(["", "<", "<="])
+    at_least = col("comparator").is_in(["", ">", ">="])
+    below = at_most & ((value < low) | ((col("comparator") == "<") & (value == low)))
+    above = at_least & ((value > high) | ((col("comparator") == ">") & (value == high)))
+    # No result is below nought, so a lower limit of nought is none.
+    from_nought = low.is_null() | (low <= 0)
+    within = (from_nought | (at_least & (value >= low))) & (high.is_null() | (at_most & (value <= high)))
+    side = lit("")
+    for name, flags in FLAGS.items():
+        side = when(col("flag").str.to_uppercase().is_in(list(flags))).then(lit(name)).otherwise(side)
+    return (
+        when(below)
+        .then(lit("low"))
+        .when(above)
+        .then(lit("high"))
+        .when(within & ~(from_nought & high.is_null()) & ~value.is_null())
+        .then(lit("normal"))
+        .otherwise(side)
     )
 
 

@@ -15,6 +15,8 @@ _COMPARATORS = (
     (re.compile(r"^(>|greater than|more than|gt|above|over)\s*"), ">"),
 )
 _NUMBER = re.compile(r"^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$")
+_TITRE = re.compile(r"\b1\s*:\s*\d{2,5}\b")
+"""'1:320 speckled', '<1:40': kept in words, as the steps of a titre are no scale."""
 _FLAGS = re.compile(r"\s*(?:\(?\b(?:l|h|ll|hh|a|c|low|high|crit|critical)\b\)?|[*!#]+)$")
 
 
@@ -40,6 +42,8 @@ def read_wording(text: str, words: Rows) -> Wording:
     bare = re.sub(r"[.,;:!*]+", "", folded).strip()
     if bare in known or folded in known:
         return Wording(known.get(bare) or known[folded])
+    if _TITRE.search(folded):
+        return Wording("word")
     comparator, rest = _comparator(folded)
     number = _number(_FLAGS.sub("", rest).strip())
     return Wording("number", number, comparator) if number is not None else Wording("unreadable")
