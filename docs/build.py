@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from typing import Any
 import yaml
 
 from leukopenia import contracts, errors, knowledge
+from leukopenia.report.why import usual_onset
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "docs" / "reference" / "generated"
 SHEETS = ROOT / "src" / "leukopenia" / "knowledge" / "datasheets"
-ROOMS = ("read", "harmonise", "reference", "detect")
+ROOMS = ("read", "harmonise", "reference", "detect", "explain", "monitor")
 COPIED = {"GLOSSARY.md": "glossary.md", "CHANGELOG.md": "changelog.md", "DEVELOPERS.md": "developers.md"}
 """Pages of the root that the site shows as well."""
 
@@ -63,6 +64,7 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "cli.md", cli_page()
     yield "python.md", python_page()
     yield from knowledge_pages()
+    yield from cause_pages()
     yield from scenario_pages()
     for name, target in COPIED.items():
         yield target, relinked((ROOT / name).read_text(encoding="utf-8"))
@@ -164,6 +166,216 @@ def references_page() -> str:
     """Every source by its id."""
     found = [(source, knowledge.citation(source)) for source in sorted(knowledge.references())]
     return "# References\n\n" + table(("source", "citation"), found)
+
+
+_SYSTEMS = {
+    "icd10cm": "ICD-10-CM",
+    "icd10": "ICD-10",
+    "icd9cm": "ICD-9-CM",
+    "snomed": "SNOMED CT",
+    "omop": "OMOP",
+    "atc": "ATC",
+    "rxnorm": "RxNorm",
+    "omop_concept_id": "OMOP",
+}
+_BASES = {"source": " (from the sources)", "class": " (figure of its class, own judgement)", "": ""}
+
+
+def cause_pages() -> Iterator[tuple[str, str]]:
+    """One page for each cause, and their list."""
+    known = knowledge.load()
+    causes = sorted((*known["causes_drugs"], *known["causes_conditions"]), key=lambda row: row["name"].casefold())
+    about = {name: _by_cause(known[name], column) for name, column in _ABOUT.items()}
+    yield "causes/index.md", causes_index(causes)
+    for row in causes:
+        yield f"causes/{_file(row)}", cause_page(row, known, about)
+
+
+_ABOUT = {
+    "ingredients": "id",
+    "ingredient_names": "ingredient",
+    "condition_codes": "condition",
+    "condition_names": "condition",
+    "condition_phrases": "condition",
+    "interactions": "cause",
+    "cause_conflicts": "cause",
+    "cause_tests": "cause",
+}
+"""Tables with rows about a cause, and the column that names it."""
+
+Row = Mapping[str, str]
+About = Mapping[str, Mapping[str, list[Row]]]
+
+
+def _by_cause(rows: contracts.Rows, column: str) -> dict[str, list[Row]]:
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        parts.setdefault(row[column], []).append(row)
+    return parts
+
+
+def _file(row: Row) -> str:
+    return row["id"].replace(":", "-") + ".md"
+
+
+def causes_index(causes: Iterable[Row]) -> str:
+    """Every cause with what it lowers and how often."""
+    parts = ["# Causes\n", "How they are weighed: [causes](../../../explanation/causes.md).\n"]
+    rows = list(causes)
+    for heading, drugs in (("Drugs", True), ("Conditions, exposures and artefacts", False)):
+        lines = [_index_line(row) for row in rows if row["id"].startswith("drug:") is drugs]
+        parts += [f"## {heading}\n", "| cause | class | lowers | share |", "| --- | --- | --- | --- |", *lines, ""]
+    return "\n".join(parts)
+
+
+def _index_line(row: Row) -> str:
+    cells = (
+        row["cause_class"],
+        row["lineage"],
+        f"{row['frequency']}{' (class)' * (row['frequency_basis'] == 'class')}",
+    )
+    return f"| [{escaped(row['name'])}]({_file(row)}) | {' | '.join(map(escaped, cells))} |"
+
+
+def cause_page(row: Row, known: contracts.Knowledge, about: About) -> str:
+    """All that is known here of one cause; `about`: rows of `_ABOUT` by cause."""
+    cited: dict[str, int] = {}
+
+    def found(name: str) -> list[Row]:
+        return about[name].get(row["id"], [])
+
+    parts = [
+        f"# {escaped(row['name'][:1].upper() + row['name'][1:])}\n",
+        f"`{row['id']}`: {row['kind']}, {escaped(row['cause_class'].replace('_', ' '))}\n",
+        table(("what", "is known"), _facts(row, cited)),
+        *_listed("Codes", _codes(found("ingredients"), found("condition_codes"))),
+        *_listed("Names understood", _names(found)),
+        *_clue_tables(row, known, cited),
+        *_proof(found("cause_tests")),
+        *_partners(found("interactions"), known, cited),
+        *_conflicts(found("cause_conflicts"), cited),
+        "## Sources\n",
+        *(f"{n}. {escaped(knowledge.citation(source))} `{source}`" for source, n in cited.items()),
+    ]
+    return "\n".join(parts)
+
+
+def _cite(source_ids: str, cited: dict[str, int]) -> str:
+    """Numbers of sources in the list at the end of a page, in the order in which they are cited."""
+    return ", ".join(str(cited.setdefault(one, len(cited) + 1)) for one in filter(None, source_ids.split(";")))
+
+
+def _facts(row: Row, cited: dict[str, int]) -> Iterator[tuple[str, str]]:
+    recovery = _span(row, "recovery_days")
+    stopped = " after it was stopped" if row["kind"] == "drug" else " after the beginning"
+    yes = {"yes": "yes", "": "not said by the sources read"}
+    told = {
+        "mechanism": row["mechanism"],
+        "lowers": {"none": "no white line: it is no cause of a low count"}.get(row["lineage"], row["lineage"]),
+        "share in whom it lowers counts": f"{row['frequency']}{_BASES[row['frequency_basis']]}"
+        * bool(row["frequency"]),
+        "figures": row["frequency_note"],
+        "share of new low counts in which it is the cause though not on record": row["background"],
+        "in the line-up of every low count": row["always"],
+        "onset": usual_onset(row),
+        "still fits after the last dose": f"{row['after_stop_days']} days" * bool(row["after_stop_days"]),
+        "recovery": f"{recovery}{stopped}{_BASES[row['recovery_basis']]}" * bool(recovery),
+        "agranulocytosis": yes[row["can_cause_agranulocytosis"]],
+        "impairs white cells at a normal count": row["affects_function"],
+        "kind of evidence": row["evidence_class"].replace("_", " "),
+        "what sets it apart": row["clues_note"],
+        "to confirm it": row["confirm_note"],
+        "sources": _cite(row["source_id"], cited),
+    }
+    yield from ((name, text) for name, text in told.items() if text)
+
+
+def _span(row: Row, name: str) -> str:
+    low, middle, high = (row[f"{name}_{part}"] for part in ("min", "median", "max"))
+    span = f"{low} to {high} days" if low and high else ""
+    return ", ".join(filter(None, (span, f"about day {middle}" if middle else "")))
+
+
+def _listed(heading: str, items: Iterable[str]) -> list[str]:
+    lines = [f"- {escaped(item)}" for item in items]
+    return [f"## {heading}\n", *lines, ""] if lines else []
+
+
+def _codes(ingredients: Iterable[Row], codes: Iterable[Row]) -> Iterator[str]:
+    for row in ingredients:
+        for system in ("atc", "rxnorm", "omop_concept_id"):
+            if row[system]:
+                yield f"{_SYSTEMS[system]}: {row[system].replace(';', ', ')}"
+    systems: dict[str, list[str]] = {}
+    for row in codes:
+        systems.setdefault(row["system"], []).append(row["code"] + "…" * (row["match"] == "prefix"))
+    for system, found in systems.items():
+        yield f"{_SYSTEMS[system]}: {', '.join(found)}"
+
+
+def _names(found: Callable[[str], list[Row]]) -> list[str]:
+    names = [row["name"] for table in ("ingredient_names", "condition_names") for row in found(table)]
+    return sorted({*names, *(row["phrase"] for row in found("condition_phrases"))})
+
+
+def _clue_tables(row: Row, known: contracts.Knowledge, cited: dict[str, int]) -> Iterator[str]:
+    """What speaks for and against a cause; a row for the cause goes before one for its class, lineage or kind."""
+    targets = (f"kind:{row['kind']}", f"lineage:{row['lineage']}", f"class:{row['cause_class']}", row["id"])
+    weights = {
+        (one["clue"], one["state"]): one
+        for target in targets
+        for one in known["clue_weights"]
+        if one["target"] == target
+    }
+    names = {one["clue"]: one["name"] for one in known["clues"]}
+    strengths = {one["strength"]: float(one["nats"]) for one in known["strengths"]}
+    for direction, heading in (("for", "Speaks for it"), ("against", "Speaks against it")):
+        rows = [one for one in weights.values() if one["direction"] == direction]
+        rows.sort(key=lambda one: (-strengths[one["strength"]], names[one["clue"]]))
+        if rows:
+            yield f"## {heading}\n"
+            yield table(
+                ("clue", "state", "strength", "weighed for", "sources"), (_weight(one, names, cited) for one in rows)
+            )
+
+
+def _weight(row: Row, names: Mapping[str, str], cited: dict[str, int]) -> tuple[str, ...]:
+    group = row["target"] if row["target"].startswith(("kind:", "lineage:", "class:")) else "this cause"
+    return names[row["clue"]], row["state"], row["strength"], group, _cite(row["source_id"], cited)
+
+
+def _proof(rows: Iterable[Row]) -> list[str]:
+    kinds = (("test", "a positive result of"), ("finding", "the words"))
+    told = [
+        f"{words}: {', '.join(row['phrase'] for row in rows if row['kind'] == kind)}"
+        for kind, words in kinds
+        if any(row["kind"] == kind for row in rows)
+    ]
+    return _listed("Read as proof", told)
+
+
+def _partners(rows: Iterable[Row], known: contracts.Knowledge, cited: dict[str, int]) -> Iterator[str]:
+    causes = (*known["causes_drugs"], *known["causes_conditions"])
+    names = {row["id"]: row["name"] for row in causes} | {row["clue"]: row["name"] for row in known["clues"]}
+    told = [
+        (names.get(row["partner"], row["partner"]), row["strength"], row["statement"], _cite(row["source_id"], cited))
+        for row in rows
+    ]
+    if told:
+        yield "## More likely together with\n"
+        yield table(("partner", "strength", "what is known", "sources"), told)
+
+
+def _conflicts(rows: Iterable[Row], cited: dict[str, int]) -> Iterator[str]:
+    """Sources that disagree, side by side."""
+    topics: dict[str, list[Row]] = {}
+    for row in rows:
+        topics.setdefault(row["topic"], []).append(row)
+    if topics:
+        yield "## Where sources disagree\n"
+    for topic, statements in topics.items():
+        columns = [f"source {_cite(row['source_id'], cited)}" for row in statements]
+        yield table((escaped(topic), *columns), [("", *(row["statement"] for row in statements))])
 
 
 def scenario_pages() -> Iterator[tuple[str, str]]:

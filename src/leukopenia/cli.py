@@ -128,6 +128,34 @@ def grade(
 
 
 @app.command()
+def explain(
+    sources: Annotated[list[Path], typer.Argument(help="Case histories (YAML) or records, as `run` reads them.")],
+    patient: Annotated[str, typer.Option(help="One person of the records.")] = "",
+    format: Format = "",
+    map: Mapping = None,
+    site_map: SiteMap = "",
+    policy: PolicyFile = None,
+    as_of: AsOf = "",
+    engine: EngineName = "duckdb",
+    as_json: Json = False,
+) -> None:
+    """What did it? Ranked causes with reasons, for case histories or for one person of the records."""
+    from leukopenia import answers
+
+    chosen = _policy(policy, as_of, False)
+    with stages() as stage:
+        if len(sources) == 1 and answers.is_cases(sources[0]):
+            stage("causes")
+            found = answers.of_cases(sources[0], chosen)
+        else:
+            reading = {"format": format, "mapping": _mapping(map), "site_map": site_map, "engine": engine}
+            found = answers.of_source(sources, patient, chosen, progress=stage, **reading)
+    for answer in found:
+        told = [json.dumps(answer, ensure_ascii=False)] if as_json else answers.lines(answer)
+        print(*told, sep="\n")
+
+
+@app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     persons: Annotated[int, typer.Option(help="How many persons.")] = 400,

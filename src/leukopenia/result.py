@@ -47,7 +47,15 @@ _REPORT_TABLES = (
     "conditions",
     "issues",
     "risks",
+    "causes",
+    "cause_evidence",
+    "causality",
+    "disagreements",
+    "next_steps",
+    "cause_rates",
 )
+_OF_THE_COHORT = ("cause_rates",)
+"""Tables that the report takes no single rows from."""
 
 
 class TableView(Mapping[str, Any]):
@@ -180,14 +188,14 @@ class Result:
         lazy = {name: pl.scan_parquet(_files(paths[name])) for name in _REPORT_TABLES}
         received = _received(self.made.signals, self.made.accounting)
         summary = report.summarise(lazy, received) | _words(knowledge.load())
-        chosen = _chosen(lazy)
-        tables = {name: _of_persons(frame, chosen).collect() for name, frame in lazy.items()}
+        tables = _of_persons({name: lazy[name] for name in lazy if name not in _OF_THE_COHORT}, _chosen(lazy))
         sources = set(knowledge.references())
         facts = report.Facts(
             **tables,
             summary=summary,
             policy=dict(self.policy.values),
             references={source: knowledge.citation(source) for source in sorted(sources)},
+            knowledge=knowledge.load(),
             manifest=manifest,
         )
         return report.render(facts, redact_small_cells=self.policy.flag("small_cells"))
@@ -258,11 +266,22 @@ def _chosen(lazy: Mapping[str, pl.LazyFrame]) -> list[Any]:
     return ids
 
 
-def _of_persons(frame: pl.LazyFrame, chosen: list[Any]) -> pl.LazyFrame:
+def _of_persons(lazy: Mapping[str, pl.LazyFrame], chosen: list[Any]) -> dict[str, pl.DataFrame]:
+    """The rows of these persons and of their episodes; of tables that are about no person, the first rows."""
     import polars as pl
 
-    columns = frame.collect_schema().names()
-    return frame.filter(pl.col("patient_id").is_in(chosen)) if "patient_id" in columns else frame.head(10_000)
+    theirs = pl.col("patient_id").is_in(chosen)
+    episodes = lazy["episodes"].filter(theirs).select("episode_id")
+    plans = {}
+    for name, frame in lazy.items():
+        columns = frame.collect_schema().names()
+        if "patient_id" in columns:
+            plans[name] = frame.filter(theirs)
+        elif "episode_id" in columns:
+            plans[name] = frame.join(episodes, on="episode_id", how="semi")
+        else:
+            plans[name] = frame.head(10_000)
+    return dict(zip(plans, pl.collect_all(list(plans.values())), strict=True))
 
 
 def _words(rows: contracts.Knowledge) -> dict[str, Any]:

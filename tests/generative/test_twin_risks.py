@@ -84,7 +84,7 @@ def _temperature(draw: Any, rising: bool, number: int) -> Row:
 
 def _film(draw: Any, film: tuple[str, ...], number: int) -> Row:
     value = draw(st.sampled_from([None, None, 0.0, 1.0, 0.5]))
-    word = draw(st.sampled_from([None, "Few", "NONE SEEN", "None.", "negative", "Present", "ABSENT"]))
+    word = draw(st.sampled_from([None, "Few", "NONE SEEN", "Not detected", "None.", "negative", "Present", "ABSENT"]))
     minute = draw(st.sampled_from(COUNT_TIMES[:4]))
     return _finding(draw, draw(st.sampled_from(film)), minute, value, word if value is None else None, number)
 
@@ -97,6 +97,7 @@ def _finding(draw: Any, finding: str, minute: int, value: float | None, text: st
         "time_precision": "minute",
         "value": value,
         "text": text,
+        "range": "",
         **{"source": "a", "row_id": number},
     }
 

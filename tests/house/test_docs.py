@@ -157,6 +157,21 @@ def test_the_reference_holds_every_table_reason_and_scenario(generated: Path) ->
     assert set(knowledge.load()) <= pages
 
 
+def test_every_cause_has_a_page_with_its_own_weights_and_conflicts(build: ModuleType, generated: Path) -> None:
+    known = knowledge.load()
+    index = (generated / "causes" / "index.md").read_text(encoding="utf-8")
+    names = {row["clue"]: build.escaped(row["name"]) for row in known["clues"]}
+    for row in (*known["causes_drugs"], *known["causes_conditions"]):
+        name = row["id"].replace(":", "-") + ".md"
+        assert f"({name})" in index
+        page = (generated / "causes" / name).read_text(encoding="utf-8")
+        own = [
+            f"| {names[one['clue']]} | {one['state']} |" for one in known["clue_weights"] if one["target"] == row["id"]
+        ]
+        told = [build.escaped(one["statement"]) for one in known["cause_conflicts"] if one["cause"] == row["id"]]
+        assert [text for text in (*own, *told) if text not in page] == []
+
+
 def test_cells_cannot_break_a_table(build: ModuleType) -> None:
     made = build.table(["a"], [["x|y <b> *z*\n_"]])
     assert made.splitlines()[2] == "| x&#124;y &lt;b&gt; \\*z\\* \\_ |"

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 Tables = Mapping[str, Any]
 
 IMMATURE = {f"{name}{form}" for name in ("metamyelocytes", "myelocytes", "promyelocytes") for form in ("", "_pct")}
-ABSENT = {"none", "neg", "negative", "absent", "normal"}
+ABSENT = {"none", "none seen", "none detected", "not seen", "not detected", "neg", "negative", "absent", "normal"}
 WHITE = {"wbc", "neutrophils", "lymphocytes"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import polars as pl
+import report_causes
 
 from leukopenia.contracts import TABLES
 from leukopenia.report import Facts, summarise
@@ -395,10 +396,16 @@ def facts(world: dict[str, Any] | None = None, **more: Any) -> Facts:
         "issues": table("issues", world["issues"]),
         "risks": pl.DataFrame(world["risks"], schema=_RISKS),
     }
+    explained = {
+        name: table(name, rows) for name, rows in report_causes.tables(tables["episodes"].to_dicts(), START).items()
+    }
+    rates = {"cause_rates": explained.pop("cause_rates")}
     parts: dict[str, Any] = {
         **tables,
+        **explained,
+        "knowledge": report_causes.KNOWLEDGE,
         "summary": {
-            **summarise(tables, received(counts)),
+            **summarise({**tables, **explained, **rates}, received(counts)),
             "bands": BANDS,
             "names": {},
             "groups": GROUPS,

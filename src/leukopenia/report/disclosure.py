@@ -20,6 +20,8 @@ _CATEGORIES = frozenset({"grade", "v5", "v6"})
 _DROPPED = frozenset({"scatter"})
 KNOWLEDGE = frozenset({"bands", "names", "groups"})
 _FREE_TEXT = ("units", "unit")
+# A rare drug or disease points at the few who have it: of the causes only those that lead in enough persons.
+_RARE = ("causes", "persons_led")
 
 
 def cell(count: int) -> int | str:
@@ -38,6 +40,9 @@ def disclose(summary: Mapping[str, Any]) -> dict[str, Any]:
         if name not in _DROPPED
     }
     shown[table] = [row for row in shown.get(table, []) if row["rows"] != REDACTED and column in row]
+    table, column = _RARE
+    if table in shown:
+        shown[table] = [row for row in shown[table] if row[column] != REDACTED]
     return shown
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
+
+from leukopenia.contracts import Knowledge
 
 Row = dict[str, Any]
 
@@ -37,6 +40,10 @@ class Facts:
         the cohort pages are made from `summary` alone.
     risks : polars.DataFrame
         patient_id, kind (see `RISK_KINDS`), definition, minute, detail, source_id, ongoing.
+    causes, cause_evidence, causality, disagreements, next_steps : polars.DataFrame
+        The tables of `leukopenia.contracts`, for the episodes of the persons to be shown.
+    knowledge : Knowledge
+        causes_drugs, causes_conditions, clues and interactions are used: they put a cause into words.
     summary : dict
         Cohort aggregates, see `leukopenia.report.summarise`; beside them, where there are any:
         ``bands``: rows {standard, analyte, grade, below (10^9/L; None: the lower limit), source_id}, drawn
@@ -60,6 +67,12 @@ class Facts:
     conditions: pl.DataFrame
     issues: pl.DataFrame
     risks: pl.DataFrame
+    causes: pl.DataFrame
+    cause_evidence: pl.DataFrame
+    causality: pl.DataFrame
+    disagreements: pl.DataFrame
+    next_steps: pl.DataFrame
+    knowledge: Knowledge
     summary: dict[str, Any]
     policy: dict[str, Any]
     references: dict[str, str]
@@ -67,8 +80,19 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """The rows of one episode: its candidates by rank, and what belongs to them."""
+
+    causes: list[Row] = field(default_factory=list)
+    cause_evidence: list[Row] = field(default_factory=list)
+    causality: list[Row] = field(default_factory=list)
+    disagreements: list[Row] = field(default_factory=list)
+    next_steps: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Record:
-    """The rows of one person, each table in the order of time."""
+    """The rows of one person, each table in the order of time; `explained` by episode_id."""
 
     patient_id: int | str
     patient: Row
@@ -80,6 +104,7 @@ class Record:
     exposures: list[Row]
     conditions: list[Row]
     risks: list[Row]
+    explained: dict[str, Explanation]
 
 
 _LATEST = 2**62
@@ -93,6 +118,14 @@ _TIME = {
     "conditions": "start",
     "risks": "minute",
 }
+_ORDER = {
+    "causes": "rank",
+    "cause_evidence": "clue",
+    "causality": "item",
+    "disagreements": "rank",
+    "next_steps": "step",
+}
+"""The tables of single episodes, and the column that orders them."""
 
 
 def records(facts: Facts, patient_ids: Iterable[int | str]) -> list[Record]:
@@ -102,10 +135,28 @@ def records(facts: Facts, patient_ids: Iterable[int | str]) -> list[Record]:
     chosen = None if facts.patients.height == len(wanted) else pl.col("patient_id").is_in(wanted)
     patients = {row["patient_id"]: row for row in _rows(facts.patients, chosen)}
     parts = {name: _by_patient(_rows(getattr(facts, name), chosen), time) for name, time in _TIME.items()}
+    episodes = parts["episodes"]
+    explained = _explained(facts, [row["episode_id"] for rows in episodes.values() for row in rows], chosen is None)
     return [
-        Record(one, patients.get(one, {}), **{name: part.get(one, []) for name, part in parts.items()})
+        Record(
+            one,
+            patients.get(one, {}),
+            **{name: part.get(one, []) for name, part in parts.items()},
+            explained={row["episode_id"]: explained[row["episode_id"]] for row in episodes.get(one, [])},
+        )
         for one in wanted
     ]
+
+
+def _explained(facts: Facts, episode_ids: list[str], whole: bool) -> dict[str, Explanation]:
+    """The rows of these episodes; `whole`: the tables hold no others."""
+    chosen = None if whole else pl.col("episode_id").is_in(episode_ids)
+    found = {one: Explanation() for one in episode_ids}
+    for name, order in _ORDER.items():
+        for row in sorted(_rows(getattr(facts, name), chosen), key=itemgetter(order)):
+            if row["episode_id"] in found:
+                getattr(found[row["episode_id"]], name).append(row)
+    return found
 
 
 def _rows(table: pl.DataFrame, chosen: pl.Expr | None) -> list[Row]:

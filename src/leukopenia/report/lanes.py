@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from leukopenia.report import svg
 from leukopenia.report.facts import Record, Row
 from leukopenia.report.panels import LEFT, RIGHT, Panel, View, by_analyte
 from leukopenia.report.svg import Axis
+from leukopenia.report.windows import Window
 from leukopenia.report.words import ANALYTES, SEVERITIES, day, number, plain, short, when
 
 _EPISODE_LANE = 16.0
@@ -92,20 +93,23 @@ def treatments(record: Record, groups: Mapping[str, str]) -> list[Row]:
     return [{"status": "", **row} for row in (*drugs, *states, *events)]
 
 
-def drug_lanes(record: Record, view: View, names: Mapping[str, str], groups: Mapping[str, str]) -> Panel | None:
-    """One lane for each drug or treatment in view, those that explain a course first."""
+def drug_lanes(
+    record: Record, view: View, names: Mapping[str, str], groups: Mapping[str, str], windows: Sequence[Window]
+) -> Panel | None:
+    """One lane for each drug or treatment in view: the leading causes first, then those that explain a course."""
     lanes: dict[str, list[Row]] = {}
     for row in treatments(record, groups):
         if row["start"] <= view.end and _end(row, view) >= view.start:
             lanes.setdefault(row["id"], []).append(row)
     if not lanes:
         return None
-    order = sorted(lanes, key=lambda one: (_rank(groups.get(one, "")), lanes[one][0]["start"], one))
+    leading = {window.drug for window in windows}
+    order = sorted(lanes, key=lambda one: (one not in leading, _rank(groups.get(one, "")), lanes[one][0]["start"], one))
+    places = {one: index * _DRUG_LANE + 10 for index, one in enumerate(order[:_MOST_LANES])}
     body = [
-        part
-        for index, one in enumerate(order[:_MOST_LANES])
-        for part in _lane(lanes[one], view, index * _DRUG_LANE + 10, plain(one, names), groups.get(one, ""))
+        part for one, y in places.items() for part in _lane(lanes[one], view, y, plain(one, names), groups.get(one, ""))
     ]
+    body += [part for window in windows if window.drug in places for part in _window(window, view, places[window.drug])]
     height = min(len(order), _MOST_LANES) * _DRUG_LANE + 8
     if len(order) > _MOST_LANES:
         height += 12
@@ -140,3 +144,15 @@ def _bar(row: Row, view: View, y: float, name: str, css: str) -> Iterator[str]:
         yield svg.path(f"M{x1:g} {y - 5:g}l-6 5l6 5z", f"{css} more", "began earlier")
     if _end(row, view) > view.end:
         yield svg.path(f"M{x2:g} {y - 5:g}l6 5l-6 5z", f"{css} more", "goes on")
+
+
+def _window(window: Window, view: View, y: float) -> Iterator[str]:
+    """A line between two ends under the bar of the drug, and a dot where low counts most often begin."""
+    if window.end < view.start or window.start > view.end:
+        return
+    x1, x2 = view.axis.at(_clip(window.start, view)), view.axis.at(_clip(window.end, view))
+    ends = [x for x, minute in ((x1, window.start), (x2, window.end)) if view.start <= minute <= view.end]
+    ticks = "".join(f"M{x:g} {y + 3:g}v6" for x in ends)
+    yield svg.path(f"M{x1:g} {y + 6:g}H{max(x2, x1 + 2):g}{ticks}", "window", window.title)
+    if window.middle is not None and view.start <= window.middle <= view.end:
+        yield svg.path(f"M{view.axis.at(window.middle):g} {y + 6:g}m-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0z", "window-middle")

@@ -13,6 +13,7 @@ from leukopenia.report.disclosure import REDACTED, total
 from leukopenia.report.facts import Row
 from leukopenia.report.figures import nadir_by_duration, standards_side_by_side
 from leukopenia.report.summary import DAY_CLASSES
+from leukopenia.report.why import Words
 from leukopenia.report.words import ANALYTES, SEVERITIES, STANDARDS
 
 GRADES: tuple[int | None, ...] = (0, 1, 2, 3, 4, None)
@@ -194,3 +195,42 @@ def unknown_reasons(rows: list[Row]) -> list[Reason]:
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One leading cause in the cohort."""
+
+    name: str
+    leads: Any
+    persons_led: Any
+    expected: str
+    persons: Any
+    years: str
+    rate: str
+
+
+def causes_table(rows: list[Row], words: Words, redacted: bool) -> dict[str, list[Cause]]:
+    """The leading causes by kind, drugs first; where small cells are redacted, without sums and rates."""
+    made: dict[str, list[Cause]] = {"Drugs": [], "Conditions and exposures": []}
+    for row in rows:
+        kind = "Drugs" if row["cause_id"].startswith("drug:") else "Conditions and exposures"
+        expected, years, rate = ("", "", "") if redacted else (f"{row['expected']:.1f}", _years(row), _rate(row))
+        name = words.name(row["cause_id"])
+        made[kind].append(Cause(name, row["leads_in"], row["persons_led"], expected, row["persons"], years, rate))
+    return {kind: found for kind, found in made.items() if found}
+
+
+def _rate(row: Row) -> str:
+    if row["rate"] is None:
+        return ""
+    rate, low, high = (_rounded(row[name]) for name in ("rate", "rate_low", "rate_high"))
+    return f"{rate} ({low} to {high})"
+
+
+def _years(row: Row) -> str:
+    return "" if row["days_exposed"] is None else f"{row['days_exposed'] / 365.25:,.2f}"
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"

@@ -16,6 +16,7 @@ from leukopenia.report.disclosure import KNOWLEDGE, counts_hidden, disclose
 from leukopenia.report.facts import NOT_REAL, Facts, records
 from leukopenia.report.patient import PatientPage, choose_patients, patient_page
 from leukopenia.report.svg import HATCH
+from leukopenia.report.why import Words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,7 +50,9 @@ def render(facts: Facts, redact_small_cells: bool = False) -> str:
 
 def _open(facts: Facts) -> dict[str, Any]:
     chosen = choose_patients(facts.patients, facts.episodes, facts.risks, PATIENT_PAGES)
-    pages = [patient_page(record, facts, f"patient-{n}") for n, record in enumerate(records(facts, chosen), start=1)]
+    causes = Words(facts.knowledge)
+    found = enumerate(records(facts, chosen), start=1)
+    pages = [patient_page(record, facts, causes, f"patient-{n}") for n, record in found]
     persons = facts.summary["totals"]["persons"]
     return {
         **_common(facts, facts.summary, facts.manifest, redacted=False),
@@ -91,6 +94,7 @@ def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], red
         "set_aside": numbers.issue_reasons(summary.get("set_aside", []), True),
         "marked": numbers.issue_reasons(summary.get("set_aside", []), False),
         "units": summary.get("units", []),
+        "causes": numbers.causes_table(summary.get("causes", []), Words(facts.knowledge), redacted),
         "band_sources": sorted({band["source_id"] for band in summary.get("bands", [])}),
         "policy": list(flat(facts.policy)),
         "manifest": list(flat({key: value for key, value in manifest.items() if key not in _PRINTED_ELSEWHERE})),

@@ -8,11 +8,14 @@ from typing import Any
 
 import polars as pl
 
+from leukopenia.report.cause_panel import Brief, CausePanel, cause_panels
 from leukopenia.report.facts import NOT_REAL, Facts, Record, Row
 from leukopenia.report.flowsheet import Flowsheet, flowsheet
 from leukopenia.report.lanes import episode_end
 from leukopenia.report.panels import band_caption
 from leukopenia.report.timeline import Figure, timelines
+from leukopenia.report.why import Words
+from leukopenia.report.windows import onset_windows
 from leukopenia.report.words import (
     ANALYTES,
     SEVERITIES,
@@ -41,6 +44,8 @@ class PatientPage:
     caption: str
     figures: list[Figure]
     episodes: list[Row]
+    causes: list[CausePanel]
+    further: list[Brief]
     sheet: Flowsheet
     drugs: list[Row]
     conditions: list[Row]
@@ -73,17 +78,20 @@ def choose_patients(patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.Da
     return chosen.sort("flag", "rank", "nadir", "patient_id", nulls_last=True).head(most)["patient_id"].to_list()
 
 
-def patient_page(record: Record, facts: Facts, key: str) -> PatientPage:
-    """The page of one person; `key` is the prefix of its anchors."""
+def patient_page(record: Record, facts: Facts, words: Words, key: str) -> PatientPage:
+    """The page of one person; `words` name the causes, `key` is the prefix of its anchors."""
     names = facts.summary.get("names", {})
+    causes, further = cause_panels(record, words, key)
     return PatientPage(
         key,
         record.patient_id,
         about(record),
         record.risks,
         band_caption(facts.summary.get("bands", []), "neutrophils"),
-        timelines(record, facts.summary, key),
+        timelines(record, facts.summary, key, onset_windows(record, words)),
         [episode_row(row) for row in record.episodes],
+        causes,
+        further,
         flowsheet(record),
         [_drug_row(row, names, facts.summary.get("groups", {})) for row in record.exposures],
         [_condition_row(row, names) for row in record.conditions],

@@ -39,7 +39,8 @@ def summarise(tables: Mapping[str, Frame], received: Mapping[str, Any] | None = 
     Parameters
     ----------
     tables : mapping of str to polars.DataFrame or polars.LazyFrame
-        patients, counts, limits, grades, episodes, findings, exposures, conditions, issues, risks.
+        patients, counts, limits, grades, episodes, findings, exposures, conditions, issues, risks, causes,
+        cause_rates.
     received : mapping, optional
         ``rows``: result rows in the sources, unreadable ones included; ``units``: rows {unit, rows}
         as received. Without it the attrition begins with the counts.
@@ -48,7 +49,7 @@ def summarise(tables: Mapping[str, Frame], received: Mapping[str, Any] | None = 
     -------
     dict
         totals, lines, severity, worst, unknown, crosswalk, durations, scatter, limits, risks, attrition,
-        set_aside, units, missing.
+        set_aside, units, missing, causes.
     """
     lazy = {name: table.lazy() for name, table in tables.items()}
     plans = {
@@ -62,6 +63,7 @@ def summarise(tables: Mapping[str, Frame], received: Mapping[str, Any] | None = 
         "limits": limit_bases(lazy["limits"]),
         "risks": risk_kinds(lazy["risks"]),
         "set_aside": issue_reasons(lazy["issues"]),
+        "causes": leading_causes(lazy["causes"], lazy["cause_rates"]),
         "totals": totals(lazy),
         "presence": presence(lazy),
         "left": rows_left(lazy["issues"]),
@@ -196,6 +198,23 @@ def limit_bases(limits: pl.LazyFrame) -> pl.LazyFrame:
 def risk_kinds(risks: pl.LazyFrame) -> pl.LazyFrame:
     """Persons by kind of risk, ongoing or past."""
     return risks.group_by("kind", "ongoing").agg(_persons()).sort("kind", "ongoing")
+
+
+def leading_causes(causes: pl.LazyFrame, rates: pl.LazyFrame) -> pl.LazyFrame:
+    """The causes that lead in any episode, with the persons in whom they do."""
+    led = causes.filter(pl.col("rank") == 1).group_by("cause_id").agg(_persons().alias("persons_led"))
+    columns = (
+        "cause_id",
+        "leads_in",
+        "persons_led",
+        "expected",
+        "persons",
+        "days_exposed",
+        "rate",
+        "rate_low",
+        "rate_high",
+    )
+    return rates.join(led, on="cause_id").select(columns).sort("leads_in", "cause_id", descending=[True, False])
 
 
 def issue_reasons(issues: pl.LazyFrame) -> pl.LazyFrame:

@@ -12,6 +12,7 @@ from leukopenia.report import svg
 from leukopenia.report.facts import Record, Row
 from leukopenia.report.lanes import drug_lanes, episode_end, episode_lanes, shade
 from leukopenia.report.panels import LEFT, RIGHT, WIDTH, Panel, View, by_analyte, counts_panel, small_panels
+from leukopenia.report.windows import Window
 from leukopenia.report.words import ANALYTES, SEVERITIES, comparator, day, duration, number, plain, result
 
 _DAY = 1440
@@ -31,7 +32,7 @@ class Figure:
     drawing: Markup
 
 
-def timelines(record: Record, summary: Mapping[str, Any], key: str) -> list[Figure]:
+def timelines(record: Record, summary: Mapping[str, Any], key: str, windows: list[Window]) -> list[Figure]:
     """The whole course and, where it is long, each episode drawn larger.
 
     Parameters
@@ -42,6 +43,8 @@ def timelines(record: Record, summary: Mapping[str, Any], key: str) -> list[Figu
         ``bands``, ``names`` and ``groups`` are used, see `Facts`.
     key : str
         Prefix of the ids in the SVG, unique on the page; not taken from data.
+    windows : list of Window
+        When low counts usually begin under the leading drugs.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def timelines(record: Record, summary: Mapping[str, Any], key: str) -> list[Figu
     """
     views = list(_views(record))
     return [
-        Figure(caption, _timeline(record, view, summary, f"{key}-f{index}"))
+        Figure(caption, _timeline(record, view, summary, f"{key}-f{index}", windows))
         for index, (caption, view) in enumerate(views)
     ]
 
@@ -109,12 +112,12 @@ def _together(episodes: list[Row]) -> list[tuple[tuple[int, int], tuple[int, flo
     return spans
 
 
-def _timeline(record: Record, view: View, summary: Mapping[str, Any], key: str) -> Markup:
+def _timeline(record: Record, view: View, summary: Mapping[str, Any], key: str, windows: list[Window]) -> Markup:
     record = view.part(record)
     names, groups = summary.get("names", {}), summary.get("groups", {})
     above = episode_lanes(record, view)
     values = [counts_panel(record, view, summary.get("bands", [])), *small_panels(record, view)]
-    drugs = drug_lanes(record, view, names, groups)
+    drugs = drug_lanes(record, view, names, groups, windows)
     stacked, height = _stack([above, *values, drugs])
     body = _time_axis(view, height) + shade(record, view, height) + stacked
     title = f"Timeline of {record.patient_id}, {day(view.start)} to {day(view.end)}"

@@ -1,0 +1,1 @@
+"""Episodes + exposures + conditions + findings -> causes, ranked, with reasons."""
