@@ -29,7 +29,7 @@ from leukopenia.report.why import usual_onset
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "docs" / "reference" / "generated"
 SHEETS = ROOT / "src" / "leukopenia" / "knowledge" / "datasheets"
-ROOMS = ("read", "harmonise", "reference", "detect", "explain", "monitor")
+ROOMS = ("read", "harmonise", "reference", "detect", "explain")
 COPIED = {"GLOSSARY.md": "glossary.md", "CHANGELOG.md": "changelog.md", "DEVELOPERS.md": "developers.md"}
 """Pages of the root that the site shows as well."""
 

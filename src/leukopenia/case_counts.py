@@ -12,6 +12,7 @@ import polars as pl
 from leukopenia import contracts, harmonising, pipeline
 from leukopenia.contracts import Knowledge
 from leukopenia.engine import Engine
+from leukopenia.harmonise.measured_texts import MeasuredTexts, temperature
 from leukopenia.harmonise.phrases import listed, words
 from leukopenia.harmonise.units import UnitParser
 from leukopenia.policy import Policy
@@ -42,6 +43,7 @@ NAMES = {
     "MCV": "mcv",
     "CRP": "crp",
 }
+_FIRST_YEAR = 365
 _NOT_BLOOD = listed("urine csf cerebrospinal fluid pleural ascites marrow stool synovial sputum")
 
 Row = dict[str, Any]
@@ -121,11 +123,12 @@ def _raw(rows: list[Row], issues: list[Row], engine: Engine) -> Raw:
 def _results(cases: Sequence[Case], knowledge: Knowledge) -> tuple[list[Row], list[Row]]:
     """Raw results, and issues for those that cannot be one."""
     units = UnitParser(knowledge["units"])
+    usual = MeasuredTexts(knowledge)
     rows: list[Row] = []
     unread: list[Row] = []
     for case in cases:
         for lab, minute in _drawn(case.labs):
-            row = _result(case, lab, minute)
+            row = _result(case, lab, minute) | _usual_side(case, lab, usual)
             given = row["value"] is not None or row["text"]
             if given and row["unit"] == "" and lab.analyte in LINES and lab.analyte != "HGB":
                 where = {"detail": lab.analyte, "row_id": row["row_id"]}
@@ -166,11 +169,30 @@ def _result(case: Case, lab: Lab, minute: int | None) -> Row:
     }
 
 
+def of_adult_ranges(case: Case) -> bool:
+    """Whether the usual ranges of adults can be used; in the first year of life they mislead."""
+    return case.age_days is None or case.age_days >= _FIRST_YEAR
+
+
+def _usual_side(case: Case, lab: Lab, usual: MeasuredTexts) -> Row:
+    """The flag of a result of a finding (MCV, CRP) that came without the range of its laboratory."""
+    if lab.value is None or lab.low is not None or lab.high is not None or not of_adult_ranges(case):
+        return {}
+    side = usual.side(NAMES[lab.analyte], lab.value, lab.unit, lab.comparator, case.sex)
+    return {"flag": side.upper()}
+
+
 def _temperature(case: Case, event: Statement, units: UnitParser) -> list[Row]:
-    if event.value is None or units.parse(event.unit).kind not in ("temperature", "fahrenheit"):
+    if event.status in ("absent", "past"):
+        return []
+    if event.value is not None and units.parse(event.unit).kind in ("temperature", "fahrenheit"):
+        told = (event.value, event.unit)
+    else:
+        told = temperature(f"{event.name} : {event.detail}")
+    if told is None:
         return []
     row = _blank(case, event.number, minute_of(event.day, event.phase))
-    return [row | {"name": "temperature", "unit": event.unit, "value": event.value}]
+    return [row | {"name": "temperature", "unit": told[1], "value": told[0]}]
 
 
 def _blank(case: Case, number: int, minute: int | None) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -21,11 +21,13 @@ from leukopenia.case_counts import (
     indices,
     minute_of,
     number_of,
+    of_adult_ranges,
 )
 from leukopenia.contracts import Knowledge, Table
 from leukopenia.engine import Engine
 from leukopenia.harmonise.count_words import CountWords
 from leukopenia.harmonise.drug_texts import DrugTexts, Named
+from leukopenia.harmonise.measured_texts import Measured, MeasuredTexts
 from leukopenia.harmonise.persons import DUFFY_NULL, HIV
 from leukopenia.harmonise.phrases import listed, words
 from leukopenia.harmonise.statements import Mention, StatementReader, Understood
@@ -129,7 +131,7 @@ def tables(cases: Sequence[Case], engine: Engine, knowledge: Knowledge, policy: 
         counts=counted.limited.select(contracts.COUNTS.names),
         lines=_lines(counted.limited, said),
         words=_frame(said, _WORDS),
-        findings=counted.findings,
+        findings=_findings(counted.findings, reader.findings),
         exposures=_frame(reader.exposures, {**_schema(contracts.EXPOSURES), **_EXPOSED, **_READ}, _EXPOSURE),
         conditions=_frame(reader.conditions, {**_schema(contracts.CONDITIONS), **_READ}, _CONDITION),
         mentions=_frame(reader.mentions, _MENTIONS),
@@ -157,6 +159,12 @@ def _frame(
     return pl.DataFrame(list(rows), schema=dict(schema)).unique(key, keep="first", maintain_order=True)
 
 
+def _findings(counted: pl.DataFrame, told: Sequence[Row]) -> pl.DataFrame:
+    key = ("patient_id", "finding", "minute", "row_id")
+    rows = _frame(told, _schema(contracts.FINDINGS), key).select(counted.columns).cast(dict(counted.schema))
+    return pl.concat([counted, rows]).sort("patient_id", "finding", "minute")
+
+
 def _lines(limited: pl.DataFrame, said: Sequence[Row]) -> pl.DataFrame:
     timed = [{name: row.get(name) for name in _LINES} for row in said if row["minute"] is not None]
     return pl.concat([limited.select(list(_LINES)), _frame(timed, _LINES)]).sort("patient_id", "analyte", "minute")
@@ -168,6 +176,7 @@ class _Reader:
     def __init__(self, cases: Sequence[Case], knowledge: Knowledge, policy: Policy) -> None:
         self._statements = StatementReader(knowledge)
         self._counts = CountWords(knowledge)
+        self._numbers = MeasuredTexts(knowledge)
         self._drugs = DrugTexts(knowledge)
         self._local = self._drugs.local((drug.name, drug.route) for case in cases for drug in case.drugs)
         self._chronic = round(policy.number("explain.chronic_days") * DAY)
@@ -175,6 +184,7 @@ class _Reader:
         self.exposures: list[Row] = []
         self.conditions: list[Row] = []
         self.mentions: list[Row] = []
+        self.findings: list[Row] = []
         self.not_understood: list[Row] = []
         self.issues: list[Row] = []
 
@@ -301,8 +311,30 @@ class _Reader:
             known = None if earlier and event.phase == "index" else minute
             self._word(case, event, analyte, known, is_low)
         named = [] if event.kind == "test" else self._told_exposures(case, event)
-        if not (told.recognised or low or named or event.value is not None):
+        measured = self._measured(case, event, minute)
+        if not (told.recognised or low or named or measured or event.value is not None):
             self._lost(case, event.kind, event.name, event.number)
+
+    def _measured(self, case: Case, event: Statement, minute: int | None) -> list[Measured]:
+        """Results in numbers: findings where their time is known, else only the clues they are."""
+        if event.status in ("absent", "past", "suspected"):
+            return []
+        result = event.detail if event.value is None else f"{event.value:g} {event.unit}"
+        measured = self._numbers.read(f"{event.name} : {result}", case.sex)
+        if not of_adult_ranges(case):
+            measured = [replace(one, range="") for one in measured]
+        if minute is None:
+            self._mention(case, self._statements.clues_of(measured), minute, event.number)
+            return measured
+        for one in measured:
+            self.findings.append(
+                {
+                    **{"patient_id": case.id, "finding": one.finding, "minute": minute, "time_precision": "day"},
+                    **{"value": one.value, "text": None, "range": one.range},
+                    **{"source": SOURCE, "row_id": f"{case.id}/{event.number}"},
+                }
+            )
+        return measured
 
     def _keep(self, case: Case, told: Understood, event: Statement) -> None:
         self._mention(case, told.mentions, minute_of(event.day, event.phase), event.number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import polars as pl
@@ -56,8 +56,8 @@ class Explained:
 
 def explain(episodes: Frame, records: Records, engine: Engine, knowledge: Knowledge, policy: Policy) -> Explained:
     """Rank the causes of every episode and fill the instruments; see `leukopenia.explain.ranking.rank`."""
-    rows = ranking.small_tables(knowledge, policy)
-    small = {name: engine.load(_frame(name, part), f"explain_{name}") for name, part in rows.items()}
+    tables = _small_tables(_Choice(knowledge, _chosen(policy)))
+    small = {name: engine.load(table, f"explain_{name}") for name, table in tables.items() if name != "chances"}
     ranked = ranking.rank(episodes, records, small, knowledge, policy, engine.materialise)
 
     @cache
@@ -70,14 +70,42 @@ def explain(episodes: Frame, records: Records, engine: Engine, knowledge: Knowle
         return engine.materialise(made, "causality")
 
     def next_steps() -> Frame:
-        chances = engine.load(
-            pl.DataFrame(look_again.chances(knowledge, rows["effects"], policy), schema=_CHANCES), "chances"
-        )
+        chances = engine.load(tables["chances"], "explain_chances")
         return look_again.look_again(ranked.causes, ranked.evidence.rename({"cause": "cause_id"}), chances, policy)
 
     return Explained(
         ranked.causes, evidence, causality, lambda: instruments.disagreements(ranked.causes, causality()), next_steps
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """Knowledge and the policy of the room: the same for every run of a session, so its tables are made once."""
+
+    knowledge: Knowledge
+    policy: tuple[tuple[str, str], ...]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Choice):
+            return NotImplemented
+        return other.policy == self.policy and other.knowledge is self.knowledge
+
+    def __hash__(self) -> int:
+        return hash((id(self.knowledge), self.policy))
+
+
+def _chosen(policy: Policy) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in policy.values.items() if name.startswith("explain.")))
+
+
+@lru_cache(maxsize=4)
+def _small_tables(choice: _Choice) -> dict[str, pl.DataFrame]:
+    policy = Policy(dict(choice.policy))
+    rows = ranking.small_tables(choice.knowledge, policy)
+    chances = look_again.chances(choice.knowledge, rows["effects"], policy)
+    return {name: _frame(name, part) for name, part in rows.items()} | {
+        "chances": pl.DataFrame(chances, schema=_CHANCES)
+    }
 
 
 def records(

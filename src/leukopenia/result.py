@@ -85,6 +85,21 @@ def in_kind(frame: Any, engine: Engine, kind: str) -> Any:
     return {"pandas": rows.to_pandas, "pyarrow": rows.to_arrow}.get(kind, lambda: rows)()
 
 
+class Citations(Mapping[str, str]):
+    """The one-line citation of each source_id, made when it is asked for: a page cites few of them."""
+
+    def __getitem__(self, source_id: str) -> str:
+        if source_id not in knowledge.references():
+            raise KeyError(source_id)
+        return knowledge.citation(source_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(knowledge.references())
+
+    def __len__(self) -> int:
+        return len(knowledge.references())
+
+
 @dataclass
 class Result:
     """The outcome of one run.
@@ -189,12 +204,11 @@ class Result:
         received = _received(self.made.signals, self.made.accounting)
         summary = report.summarise(lazy, received) | _words(knowledge.load())
         tables = _of_persons({name: lazy[name] for name in lazy if name not in _OF_THE_COHORT}, _chosen(lazy))
-        sources = set(knowledge.references())
         facts = report.Facts(
             **tables,
             summary=summary,
             policy=dict(self.policy.values),
-            references={source: knowledge.citation(source) for source in sorted(sources)},
+            references=Citations(),
             knowledge=knowledge.load(),
             manifest=manifest,
         )

@@ -59,6 +59,19 @@ def test_the_report_stands_alone_and_fits(browser: sync_api.Browser, page_file: 
     context.close()
 
 
+def test_the_question_why_is_answered_in_sight_and_in_words(browser: sync_api.Browser, page_file: Path) -> None:
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    panel = page.locator("details.why[open]").first
+    assert panel.get_by_text("Is the number real?").is_visible()
+    drawing = panel.get_by_role("img")
+    assert drawing.is_visible() and drawing.get_attribute("aria-labelledby")
+    assert "unexplained by what is on record" in str(drawing.locator("desc").text_content())
+    page.locator("p.cause a").first.click()
+    assert page.url.endswith("-why")
+    page.close()
+
+
 def test_the_report_prints(browser: sync_api.Browser, page_file: Path) -> None:
     page = browser.new_page()
     page.goto(page_file.as_uri())

@@ -112,7 +112,8 @@ def _high_neutrophils(episode: Row, lines: list[Row]) -> bool | None:
     known = [
         row
         for row in lines
-        if row["analyte"] == "neutrophils" and _is_near(row, episode) and None not in (row["limit_high"], row["value"])
+        if row["analyte"] == "neutrophils" and _is_near(row, episode) and row["minute"] <= episode["nadir_minute"]
+        if None not in (row["limit_high"], row["value"])
     ]
     return any(row["value"] > row["limit_high"] for row in known) if known else None
 

@@ -243,7 +243,7 @@ def _relevant(name: str, wanted: list[Row], frame: pl.DataFrame) -> list[dict[st
             if wanted and column in wanted[0]:
                 frame = frame.filter(pl.col(column).is_in({row[column] for row in wanted}))
     if name in ("causes", "cause_evidence") and wanted:
-        words = [word for word in ("patient", "cause", "clue") if word in wanted[0]]
+        words = [word for word in ("patient", "episode_id", "cause", "clue") if word in wanted[0]]
         named = {tuple(row[word] for word in words) for row in wanted}
         return [row for row in frame.to_dicts() if tuple(str(row[_column(word)]) for word in words) in named]
     if name == "issues" and not (wanted and "stage" in wanted[0]):

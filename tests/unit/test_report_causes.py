@@ -150,7 +150,11 @@ def test_instruments_disagreements_and_next_steps_are_told(facts: Facts) -> None
     ]
     assert "something else could have caused it (Duffy-null count)" in panel.disagreements[0]
     [step] = panel.steps
-    assert (step.name, step.when, step.separates) == ("Film by hand", "until 2024-04-25", "Clumped white cells, clozapine")
+    assert (step.name, step.when, step.separates) == (
+        "Film by hand",
+        "until 2024-04-25",
+        "Clumped white cells, clozapine",
+    )
 
 
 def test_statements_lead_to_the_references(html: str) -> None:
@@ -177,13 +181,16 @@ def test_the_window_is_drawn_on_the_lane_of_the_drug(facts: Facts) -> None:
     assert any(title.startswith("clozapine, usual onset of low counts") for title in drawn)
 
 
-def test_a_drug_that_is_unlikely_or_has_no_range_gets_no_window(facts: Facts) -> None:
+def test_a_drug_that_is_unlikely_or_has_no_known_onset_gets_no_window(facts: Facts) -> None:
     causes = facts.causes.with_columns(probability=pl.lit(0.01))
     assert onset_windows(record(replace(facts, causes=causes), "P-1042"), WORDS) == []
     knowledge: Any = {
         **report_causes.KNOWLEDGE,
         "causes_drugs": [row | {"onset_days_max": ""} for row in report_causes.KNOWLEDGE["causes_drugs"]],
     }
+    [one] = onset_windows(record(facts, "P-1042"), Words(knowledge))
+    assert one.start == one.middle == one.end, "only the usual day is known"
+    knowledge["causes_drugs"] = [row | {"onset_days_median": ""} for row in knowledge["causes_drugs"]]
     assert onset_windows(record(facts, "P-1042"), Words(knowledge)) == []
 
 

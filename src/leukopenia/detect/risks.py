@@ -14,7 +14,7 @@ from leukopenia.policy import Policy
 Frame = nw.LazyFrame[Any]
 
 DAY = 1440
-ABSENT = ("none", "neg", "negative", "absent", "normal")
+ABSENT = ("none", "none seen", "none detected", "not seen", "not detected", "neg", "negative", "absent", "normal")
 """Words by which a film says that something was looked for and not seen."""
 IMMATURE = (
     "metamyelocytes_pct",

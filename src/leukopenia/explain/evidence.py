@@ -104,7 +104,8 @@ def pattern(scope: Frame, lines: Frame) -> Frame:
         for line in ("wbc", *LINES)
     }
     settled = ~(col("limit_high").is_null() | col("value").is_null())
-    high = near & (col("analyte") == "neutrophils") & settled
+    # A rebound after the nadir is no high count at the fall.
+    high = near & (col("analyte") == "neutrophils") & settled & (col("minute") <= col("nadir_minute"))
     above = when(col("value") > col("limit_high")).then(1).otherwise(0)
     rebound = same & (col("minute") > col("nadir_minute")) & (col("minute") <= col("nadir_minute") + _REBOUND)
     before = same & (col("minute") < col("onset"))

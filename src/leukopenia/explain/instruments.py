@@ -17,9 +17,6 @@ from leukopenia.explain.model import COMBINATION, TERMS, UNEXPLAINED
 from leukopenia.policy import Policy
 
 Frame = nw.LazyFrame[Any]
-Answer = tuple[nw.Expr, nw.Expr]
-"""The answer (yes, no, unknown) and what gave it."""
-
 KEY = ("episode_id", "cause_id")
 DAY = 1440
 LEADING = 3
@@ -38,7 +35,28 @@ CLUES = (
 )
 MISPLACED = ("started_after_onset", "stopped_long_before")
 _EQUAL = 1e-9
-_WRITTEN = ("instrument", "item", "answer", "points", "verdict", "because")
+_WRITTEN = ("instrument", "item", "answer", "because", "points", "verdict")
+_ANSWERED_BY = {
+    "naranjo_1": "reported",
+    "naranjo_2": "after",
+    "naranjo_3": "withdrawal",
+    "naranjo_4": "rechallenge",
+    "naranjo_5": "other_cause",
+    "naranjo_6": "placebo",
+    "naranjo_7": "level",
+    "naranjo_8": "dose_effect",
+    "naranjo_9": "similar",
+    "naranjo_10": "objective",
+    "who_umc_time": "time",
+    "who_umc_other_cause": "other_cause",
+    "who_umc_withdrawal": "withdrawal",
+    "who_umc_definitive": "reported",
+    "who_umc_rechallenge": "rechallenge",
+    "benichou_summary_onset": "near",
+    "benichou_summary_recovery": "recovered",
+    "benichou_summary_no_other_cause": "no_other_cause",
+}
+"""The fact that answers each item."""
 
 
 def instruments(causes: Frame, evidence: Frame, episodes: Frame, knowledge: Knowledge, policy: Policy) -> Frame:
@@ -66,11 +84,7 @@ def instruments(causes: Frame, evidence: Frame, episodes: Frame, knowledge: Know
         .join(_rivals(drugs, causes, evidence, knowledge, policy), on=list(KEY), how="left")
         .join(_looked_for(drugs, evidence, knowledge), on=list(KEY), how="left")
     )
-    answers = _answers(knowledge, policy)
-    answered = asked.with_columns(
-        **{name: answer for name, (answer, _) in answers.items()},
-        **{f"{name}_because": because for name, (_, because) in answers.items()},
-    )
+    answered = asked.with_columns(**_facts(knowledge, policy))
     return _long(_judged(answered, knowledge), knowledge["instruments"])
 
 
@@ -121,52 +135,48 @@ def _looked_for(drugs: Frame, evidence: Frame, knowledge: Knowledge) -> Frame:
     return pairs.group_by(*KEY).agg(looked_for=col("clue").n_unique())
 
 
-def _answers(knowledge: Knowledge, policy: Policy) -> dict[str, Answer]:
-    """`<instrument>_<item>` -> answer and reason."""
-    days = {f"{row['instrument']}_{row['item']}": row["days"] for row in knowledge["instruments"] if row["days"]}
-    reported, withdrawal, other = _reported(knowledge["causes_drugs"]), _withdrawal(), _other_cause(policy)
-    rechallenge = _answer(("rechallenge_positive", "present"), ("rechallenge_negative", "present"))
+def _facts(knowledge: Knowledge, policy: Policy) -> dict[str, nw.Expr]:
+    """The facts behind the items, each as `answer;what gave it`."""
+    days = {row["item"]: int(row["days"]) for row in knowledge["instruments"] if row["days"]}
     return {
-        "naranjo_1": reported,
-        "naranjo_2": _after(),
-        "naranjo_3": withdrawal,
-        "naranjo_4": rechallenge,
-        "naranjo_5": other,
-        "naranjo_6": (lit("unknown"), lit("")),
-        "naranjo_7": _answer(("toxic_level", "present"), ("toxic_level", "absent")),
-        "naranjo_8": _answer(("dose_increased", "present"), ("dose_increased", "absent")),
-        "naranjo_9": _answer(("similar_before", "present"), ("similar_before", "absent")),
-        "naranjo_10": (lit("yes"), lit("count")),
-        "who_umc_time": _time(),
-        "who_umc_other_cause": other,
-        "who_umc_withdrawal": withdrawal,
-        "who_umc_definitive": reported,
-        "who_umc_rechallenge": rechallenge,
-        "benichou_summary_onset": _near(int(days["benichou_summary_onset"])),
-        "benichou_summary_recovery": _recovery(int(days["benichou_summary_recovery"])),
-        "benichou_summary_no_other_cause": (_not(other[0]), other[1]),
+        "reported": _reported(knowledge["causes_drugs"]),
+        "after": _after(),
+        "withdrawal": _withdrawal(),
+        "rechallenge": _answer(("rechallenge_positive", "present"), ("rechallenge_negative", "present")),
+        "other_cause": _other_cause(policy, "yes", "no"),
+        "placebo": lit("unknown;"),
+        "level": _answer(("toxic_level", "present"), ("toxic_level", "absent")),
+        "dose_effect": _answer(("dose_increased", "present"), ("dose_increased", "absent")),
+        "similar": _answer(("similar_before", "present"), ("similar_before", "absent")),
+        "objective": lit("yes;count"),
+        "time": _time(),
+        "near": _near(days["onset"]),
+        "recovered": _recovered(days["recovery"]),
+        "no_other_cause": _other_cause(policy, "no", "yes"),
     }
 
 
-def _decided(*cases: tuple[nw.Expr, str, nw.Expr | str]) -> Answer:
+def _decided(*cases: tuple[nw.Expr, str, str]) -> nw.Expr:
     """The first case that holds, else unknown; an unknown condition does not hold."""
-    answer, because = lit("unknown"), lit("")
-    for condition, said, why in reversed(cases):
-        holds = condition.fill_null(False)
-        answer = when(holds).then(lit(said)).otherwise(answer)
-        because = when(holds).then(lit(why) if isinstance(why, str) else why).otherwise(because)
-    return answer, because
+    said = lit("unknown;")
+    for condition, answer, because in reversed(cases):
+        said = when(condition).then(lit(f"{answer};{because}")).otherwise(said)
+    return said
+
+
+def _is(name: str, answer: str) -> nw.Expr:
+    return col(name).str.starts_with(f"{answer};")
 
 
 def _said(clue: str, state: str) -> nw.Expr:
     return col(f"{clue}_{state}") == 1
 
 
-def _answer(yes: tuple[str, str], *no: tuple[str, str]) -> Answer:
-    return _decided((_said(*yes), "yes", yes[0]), *((_said(*one), "no", one[0]) for one in no))
+def _answer(yes: tuple[str, str], no: tuple[str, str]) -> nw.Expr:
+    return _decided((_said(*yes), "yes", yes[0]), (_said(*no), "no", no[0]))
 
 
-def _reported(drugs: Rows) -> Answer:
+def _reported(drugs: Rows) -> nw.Expr:
     """Known of this very drug; a warning for its whole class is none."""
     classes = sorted({row["evidence_class"] for row in drugs if row["evidence_class"]})
     named = {one: [row["id"] for row in drugs if row["evidence_class"] == one] for one in classes}
@@ -175,14 +185,14 @@ def _reported(drugs: Rows) -> Answer:
     )
 
 
-def _after() -> Answer:
+def _after() -> nw.Expr:
     return _decided(
         (col("start") <= col("onset"), "yes", "started_before_onset"),
         (col("start") > col("onset"), "no", "started_after_onset"),
     )
 
 
-def _withdrawal() -> Answer:
+def _withdrawal() -> nw.Expr:
     """G-CSF raises the count whether or not the drug is stopped."""
     better = _said("recovered_after_stop", "present")
     return _decided(
@@ -194,15 +204,16 @@ def _withdrawal() -> Answer:
     )
 
 
-def _other_cause(policy: Policy) -> Answer:
-    return _decided(
-        (~col("rival").is_null(), "yes", col("rival")),
-        (col("looked_for") >= int(policy.number("explain.looked_for")), "no", "looked_for"),
-        (col("contradicted") == 1, "no", "all_contradicted"),
+def _other_cause(policy: Policy, there: str, none: str) -> nw.Expr:
+    searched = _decided(
+        (col("looked_for") >= int(policy.number("explain.looked_for")), none, "looked_for"),
+        (col("contradicted") == 1, none, "all_contradicted"),
     )
+    named = nw.concat_str(lit(f"{there};"), col("rival"))
+    return when(col("rival").is_null()).then(searched).otherwise(named)
 
 
-def _time() -> Answer:
+def _time() -> nw.Expr:
     late = col("start") > col("onset")
     return _decided(
         *((col("against") == one, "no", one) for one in MISPLACED),
@@ -211,7 +222,7 @@ def _time() -> Answer:
     )
 
 
-def _near(days: int) -> Answer:
+def _near(days: int) -> nw.Expr:
     since = col("onset") - col("end")
     return _decided(
         (col("start") > col("onset"), "no", "started_after_onset"),
@@ -221,7 +232,7 @@ def _near(days: int) -> Answer:
     )
 
 
-def _recovery(days: int) -> Answer:
+def _recovered(days: int) -> nw.Expr:
     """Still low a month after the last dose is no; a death or a loss within that month leaves it unknown."""
     since = col("recovery") - col("end")
     lasting = col("recovery").is_null() & (col("last_low") - col("end") >= days * DAY)
@@ -231,10 +242,6 @@ def _recovery(days: int) -> Answer:
         ((since >= 0) & (col("g_csf") == 1), "unknown", G_CSF),
         (since >= 0, "yes", "recovered_after_stop"),
     )
-
-
-def _not(answer: nw.Expr) -> nw.Expr:
-    return when(answer == "yes").then(lit("no")).when(answer == "no").then(lit("yes")).otherwise(lit("unknown"))
 
 
 def _judged(answered: Frame, knowledge: Knowledge) -> Frame:
@@ -253,51 +260,52 @@ def _judged(answered: Frame, knowledge: Knowledge) -> Frame:
 
 
 def _points(row: Mapping[str, str]) -> nw.Expr:
-    points = lit(int(row["points_unknown"]))
-    for said in ("yes", "no"):
-        given = col(f"naranjo_{row['item']}") == said
-        points = when(given).then(lit(int(row[f"points_{said}"]))).otherwise(points)
+    fact, points = _ANSWERED_BY[f"naranjo_{row['item']}"], lit(int(row["points_unknown"]))
+    for answer in ("yes", "no"):
+        points = when(_is(fact, answer)).then(lit(int(row[f"points_{answer}"]))).otherwise(points)
     return points.cast(nw.Int64)
 
 
 def _who_umc() -> nw.Expr:
-    time, other, withdrawal, definitive, again = (
-        col(f"who_umc_{item}") for item in ("time", "other_cause", "withdrawal", "definitive", "rechallenge")
-    )
-    alone = (other == "no") & (withdrawal == "yes")
-    nothing = (other == "unknown") & (withdrawal == "unknown")
+    alone = _is("other_cause", "no") & _is("withdrawal", "yes")
+    nothing = _is("other_cause", "unknown") & _is("withdrawal", "unknown")
     return (
-        when(time == "no")
+        when(_is("time", "no"))
         .then(lit("unlikely"))
-        .when((time == "unknown") & nothing)
+        .when(_is("time", "unknown") & nothing)
         .then(lit("unassessable"))
-        .when(time == "unknown")
+        .when(_is("time", "unknown"))
         .then(lit("conditional"))
-        .when((other == "yes") & (withdrawal == "no"))
+        .when(_is("other_cause", "yes") & _is("withdrawal", "no"))
         .then(lit("unlikely"))
-        .when(alone & (again == "yes") & (definitive == "yes"))
+        .when(alone & _is("rechallenge", "yes") & _is("reported", "yes"))
         .then(lit("certain"))
-        .when(alone & (again != "no"))
+        .when(alone & ~_is("rechallenge", "no"))
         .then(lit("probable"))
         .otherwise(lit("possible"))
     )
 
 
 def _benichou() -> nw.Expr:
-    items = [col(f"benichou_summary_{item}") for item in ("onset", "recovery", "no_other_cause")]
-    failed = nw.any_horizontal(*(item == "no" for item in items), ignore_nulls=False)
-    met = nw.all_horizontal(*(item == "yes" for item in items), ignore_nulls=False)
+    facts = ("near", "recovered", "no_other_cause")
+    failed = nw.any_horizontal(*(_is(fact, "no") for fact in facts), ignore_nulls=False)
+    met = nw.all_horizontal(*(_is(fact, "yes") for fact in facts), ignore_nulls=False)
     return when(failed).then(lit("not_met")).when(met).then(lit("met")).otherwise(lit("open"))
 
 
 def _long(judged: Frame, items: Rows) -> Frame:
-    """One row an item: the items of a drug are written side by side and taken apart again."""
-    names = sorted({row["instrument"] for row in items})
-    written = [_written(row["instrument"], row["item"]) for row in items] + [_written(name, "total") for name in names]
+    """One row an item: the items of a drug are written side by side, then each is picked and taken apart."""
+    pairs = [(row["instrument"], row["item"]) for row in items]
+    pairs += [(instrument, "total") for instrument in sorted({one for one, _ in pairs})]
+    written = {f"{instrument}_{item}": _written(instrument, item) for instrument, item in pairs}
     # `unpivot` would leave the connection of DuckDB.
-    listed = judged.select(*KEY, "analyte", row=nw.concat_str(written, separator=";").str.split(";"))
-    rows = listed.explode("row", empty_as_null=False, keep_nulls=False).with_columns(
-        **{name: col("row").str.split("|").list.get(place) for place, name in enumerate(_WRITTEN)}
+    wide = judged.select(*KEY, "analyte", **written, asked=lit(";".join(written)).str.split(";"))
+    said = lit("")
+    for name in written:
+        said = when(col("asked") == name).then(col(name)).otherwise(said)
+    picked = wide.explode("asked", empty_as_null=False, keep_nulls=False).select(*KEY, "analyte", said=said)
+    rows = picked.with_columns(
+        **{name: col("said").str.split(";").list.get(place) for place, name in enumerate(_WRITTEN)}
     )
     # The consensus speaks of neutrophils; its limit of recovery has no meaning for another line.
     kept = rows.filter((col("analyte") == "neutrophils") | (col("instrument") != "benichou_summary"))
@@ -308,12 +316,8 @@ def _long(judged: Frame, items: Rows) -> Frame:
 def _written(instrument: str, item: str) -> nw.Expr:
     name = f"{instrument}_{item}"
     points = col(f"{name}_points").cast(nw.String) if instrument == "naranjo" else lit("")
-    said = (
-        (lit(""), points, col(name), lit(""))
-        if item == "total"
-        else (col(name), points, lit(""), col(f"{name}_because"))
-    )
-    return nw.concat_str(lit(instrument), lit(item), *said, separator="|")
+    said, verdict = (lit(";"), col(name)) if item == "total" else (col(_ANSWERED_BY[name]), lit(""))
+    return nw.concat_str(lit(instrument), lit(item), said, points, verdict, separator=";")
 
 
 def disagreements(causes: Frame, causality: Frame) -> Frame:

@@ -49,8 +49,10 @@ _REFUTALS = listed("absent negative excluded unremarkable normal denied none nil
 _REFUSED_BY_NOT = listed("present found seen detected palpable observed noted reactive identified high")
 _AFFIRMATIONS = listed(
     "positive detected reactive present seen found showed shown revealed confirmed abnormal yes homozygous identified "
-    "grew isolated demonstrated high low deficient"
+    "grew isolated demonstrated showing revealing confirming demonstrating high low deficient"
 )
+_YES = _AFFIRMATIONS | listed("clonal monoclonal mutation mutated heterozygous pathogenic compatible consistent diagnostic")
+"""In a result they affirm as well; in the name of a test ('mutation analysis') they do not."""
 _OF_A_TEST = listed(
     "all both and or test serology titre titer pcr igm igg culture antibody antibodie antigen result smear film "
     "screen finding dna rna virus infection for of on in"
@@ -319,7 +321,7 @@ def _of_clause(clause: Sequence[str]) -> str:
             return "" if set(clause) & {"done", "performed", "available", "excluded"} else "negative"
         if word in _REFUTALS or word == "sterile" or clause[place : place + 2] == ["ruled", "out"]:
             return "negative"
-        if word in _AFFIRMATIONS:
+        if word in _YES:
             return "positive"
     return ""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from leukopenia.contracts import Knowledge
+from leukopenia.harmonise.measured_texts import Measured
 from leukopenia.harmonise.phrases import (
     Found,
     Phrasebook,
@@ -26,11 +27,18 @@ from leukopenia.harmonise.units import fold
 CONFIRMED = "confirmed"
 """The clue of a test that by itself speaks for or against one cause."""
 
-_FAMILY = listed("family familial mother father parent sibling brother sister maternal paternal cousin")
+_FAMILY = listed(
+    "family familial mother father parent sibling brother sister maternal paternal cousin colleague coworker roommate "
+    "classmate neighbour neighbor"
+)
+"""Whose illness it is, if not the patient's own; others who share his days are read as relatives are."""
+_VISITS = listed("visit visited visiting visits stayed staying")
 _NOT_HAD = listed("contact against vaccinated immunised immunized screened")
 """'Contact with influenza' and 'vaccinated against hepatitis B' are not the disease."""
 _PAST = listed("previous previously prior past former formerly resolved remote")
-_SUSPECTED = listed("suspected possible probable presumed presumptive suspicion rule query")
+_SUSPECTED = listed(
+    "suspected possible probable presumed presumptive suspicion suspicious suggestive concern concerning rule query"
+)
 _UNSETTLED = listed("pending awaited outstanding unknown done performed sent requested")
 _OF_THE_FAMILY = ("history",)
 _OF_THE_PAST = ("history", "exposure", "travel")
@@ -44,8 +52,14 @@ _OPERATORS = {
     "at_or_below": operator.le,
 }
 _PARTS = re.compile(r"[,;/&()]|\band\b")
-_NUMBER = re.compile(r"(?<![\w.:])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\d:])\s*([a-zµμ%][\wµμ]*(?:/[\wµμ]+)?)?", re.I)
-_SAME_UNIT = {"ng/ml": "ug/l", "mcg/l": "ug/l", "iu/l": "u/l", "units/l": "u/l", "pg/ml": "ng/l"}
+_BLASTS_PHRASE = re.compile(r"(\d+) blasts")
+_BLASTS = re.compile(
+    r"\bblasts?(?: cells?)?[\s:,(]*(?:of |were |was )?(\d+)(?:\.\d+)? ?%"
+    r"|(?<![<\d.])(\d+)(?:\.\d+)? ?% (?:\w+ ){0,2}blasts?\b"
+)
+
+_FEW_BLASTS = re.compile(r"(?:<|less than|fewer than|below) ?\d+ ?% (?:\w+ )?blasts?|blasts?[\s:,(]*(?:<|less than|below)")
+_BLAST_CLUES = ("blasts", "marrow_blasts")
 
 
 @dataclass(frozen=True)
@@ -101,10 +115,10 @@ class StatementReader:
         self._group = {row["clue"]: row["group"] for row in knowledge["clues"]}
         self._book = Phrasebook(_phrases(knowledge), misspelt=("condition",))
         criteria = [row for row in knowledge["clue_criteria"] if row["source"] == "finding"]
-        self._criteria = [row for row in criteria if row["operator"] in _OPERATORS]
-        self._signals = Phrasebook(
-            (row["signal"].replace("_", " "), Target("signal", row["signal"])) for row in self._criteria
-        )
+        self._criteria = [row for row in criteria if row["operator"] != "present"]
+        said = ((_BLASTS_PHRASE.fullmatch(row["phrase"]), row["cause"]) for row in knowledge["cause_tests"])
+        least = sorted((float(match[1]), cause) for match, cause in said if match)
+        self._blasts = [(share, cause) for share, cause in least if share == least[0][0]]
 
     def read(self, kind: str, name: str, detail: str = "", status: str = "") -> Understood:
         """What one statement says.
@@ -130,7 +144,7 @@ class StatementReader:
             for target in one.targets:
                 self._take(made, heard, one, target)
         if kind == "test":
-            made.mentions += [*self._by_direction(name, detail), *self._by_number(f"{name} {detail}")]
+            made.mentions += [*self._by_direction(name, detail), *self._by_blasts(f"{name} {detail}")]
             made.recognised |= bool(made.mentions)
         made.mentions = list(dict.fromkeys(made.mentions))
         made.diagnoses = list(dict.fromkeys(made.diagnoses))
@@ -150,13 +164,13 @@ class StatementReader:
             contact = {self._group.get(clue) for clue in clues} & {"exposure", "travel"}
             for inner in self._book.within(text, outer):
                 kept = [one for one in inner.targets if one.id not in clues and (one.kind == "clue" or not contact)]
-                if kept:
+                if kept and not _said_non(text, inner):
                     found.append(replace(inner, targets=tuple(kept)))
         return found
 
     def _take(self, made: Understood, heard: _Heard, one: Found, target: Target) -> None:
         state = _state(heard, one, target)
-        family = said_before(heard.text, one, _FAMILY, turns=False)
+        family = said_before(heard.text, one, _FAMILY, turns=False) and not said_before(heard.text, one, _VISITS)
         past = heard.status == "past" or said_before(heard.text, one, _PAST)
         elsewhere = family or said_before(heard.text, one, _NOT_HAD, turns=False)
         if not state or (target.kind != "clue" and elsewhere):
@@ -169,7 +183,7 @@ class StatementReader:
             if heard.kind == "condition" or "clue" not in {other.kind for other in one.targets}:
                 certainty = _certainty(heard, one, past)
                 made.diagnoses.append(Diagnosis(target.id, certainty, one.shown, one.fuzzy))
-        elif state == "absent" or not (past or _is_suspected(heard, one)):
+        elif state == "absent" or not (past or _is_suspected(heard, one) or _is_aside(heard, one, target)):
             made.mentions.append(Mention(CONFIRMED, target.id, state, one.shown, one.fuzzy))
 
     def _by_direction(self, name: str, detail: str) -> Iterator[Mention]:
@@ -186,18 +200,25 @@ class StatementReader:
                     if one.last == len(text) - 1:
                         yield from _directed(one, "present" if tried == way else "absent")
 
-    def _by_number(self, text: str) -> Iterator[Mention]:
-        """Clues from bare numbers ('AST / ALT 830 / 570'), as far as a criterion gives the limit."""
-        named = self._signals.find(words(text))
-        numbers = _NUMBER.findall(text)
-        if len(named) != len(numbers):
-            return
-        for one, (number, unit) in zip(named, numbers, strict=True):
-            for row in self._criteria:
-                if row["signal"] == one.targets[0].id:
-                    state = _compared(float(number.replace(",", "")), unit, row)
-                    if state:
-                        yield Mention(row["clue"], "", state, one.shown)
+    def _by_blasts(self, text: str) -> Iterator[Mention]:
+        """'37 % blasts' is at least the '20 blasts' that proves a leukaemia."""
+        for found in _BLASTS.finditer(fold(text)):
+            share = float(found[1] or found[2])
+            yield from (Mention(CONFIRMED, cause, "present", found[0]) for least, cause in self._blasts if share >= least)
+
+    def clues_of(self, measured: Iterable[Measured]) -> list[Mention]:
+        """What results whose day is not known say of the clues that a criterion ties to them."""
+        return [
+            Mention(row["clue"], "", "present" if met else "absent", one.words)
+            for one in measured
+            for row in self._criteria
+            if row["signal"] == one.finding and (met := _met(one, row)) is not None
+        ]
+
+
+def _said_non(text: Sequence[Word], one: Found) -> bool:
+    """Granulomas that are non-caseating."""
+    return one.first > 0 and text[one.first - 1].text == "non"
 
 
 def _directed(one: Found, state: str) -> Iterator[Mention]:
@@ -218,9 +239,11 @@ def _state(heard: _Heard, one: Found, target: Target) -> str:
         return "absent"
     if heard.kind == "test" and heard.in_name(one):
         return _state_of_named(heard, one, target)
-    if denied(heard.text, heard.found, one):
+    if denied(heard.text, heard.found, one) or (target.id in _BLAST_CLUES and _FEW_BLASTS.search(fold(heard.detail))):
         return "absent"
-    return "present" if target.kind != "test" or affirmed(heard.text, one) else ""
+    if heard.kind == "test" and target.kind in ("test", "condition") and _is_old(heard, one):
+        return ""
+    return "present" if target.kind != "test" or affirmed(heard.text, one) or _is_whole_result(heard, one) else ""
 
 
 def _state_of_named(heard: _Heard, one: Found, target: Target) -> str:
@@ -234,6 +257,24 @@ def _state_of_named(heard: _Heard, one: Found, target: Target) -> str:
     settled = not _UNSETTLED & {word.text for word in words(heard.detail)}
     unsaid = "present" if settled and target.kind in ("clue", "finding") else ""
     return {"positive": "present", "negative": "absent", "": unsaid}[answer]
+
+
+def _is_old(heard: _Heard, one: Found) -> bool:
+    """'EBV IgG positive, IgM negative' tells of an infection in the past."""
+    said = [word.text for word in heard.text]
+    here = {word.text for word in heard.text if word.clause == heard.text[one.first].clause}
+    return "igg" in here and "igm" in said and "igm" not in here and polarity(heard.detail) == "negative"
+
+
+def _is_whole_result(heard: _Heard, one: Found) -> bool:
+    """'Sputum: acid-fast bacilli': a result that is nothing but the name of what was looked for."""
+    return heard.kind == "test" and one.first == heard.named and one.last == len(heard.text) - 1
+
+
+def _is_aside(heard: _Heard, one: Found, target: Target) -> bool:
+    """A condition in a result that the result does not give: a test is named after it, or the answer is awaited."""
+    tested = "test" in {other.kind for other in one.targets}
+    return target.kind == "condition" and (tested or bool(_UNSETTLED & {word.text for word in words(heard.detail)}))
 
 
 def _answer(cause: str, detail: str) -> str:
@@ -256,14 +297,7 @@ def _certainty(heard: _Heard, one: Found, past: bool) -> str:
     return "past" if past else _CERTAINTY.get(heard.status, "")
 
 
-def _compared(number: float, unit: str, row: Mapping[str, str]) -> str:
-    met = _OPERATORS[row["operator"]](number, float(row["limit"]))
-    if _unit(unit) == _unit(row["unit"]):
-        return "present" if met else "absent"
-    # Without a unit a number above the limit is above it in the smaller units as well; nothing else is certain.
-    return "present" if met and not unit and row["operator"].endswith("above") else ""
-
-
-def _unit(spelling: str) -> str:
-    folded = fold(spelling).replace(" ", "")
-    return _SAME_UNIT.get(folded, folded)
+def _met(one: Measured, row: Mapping[str, str]) -> bool | None:
+    if row["operator"] in _OPERATORS:
+        return bool(_OPERATORS[row["operator"]](one.value, float(row["limit"])))
+    return one.range == row["operator"].removeprefix("range_") if one.range else None

@@ -66,6 +66,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "test_words": ("kind", "word"),
     "unit_whitelists": ("whitelist", "analyte", "unit"),
     "units": ("kind", "spelling"),
+    "usual_ranges": ("finding", "unit", "sex"),
 }
 """The knowledge tables and what identifies a row in each."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -51,7 +51,7 @@ class Facts:
         ``suspect``, ``chemotherapy``, ``growth factor``, ``steroid``, ``transfusion`` or ``dialysis``}.
     policy : dict
         Every value of the policy.
-    references : dict of str to str
+    references : mapping of str to str
         One-line citation of each source_id.
     manifest : dict
         versions, inputs, as_of (date, text or minute), accounting.
@@ -75,7 +75,7 @@ class Facts:
     knowledge: Knowledge
     summary: dict[str, Any]
     policy: dict[str, Any]
-    references: dict[str, str]
+    references: Mapping[str, str]
     manifest: dict[str, Any]
 
 

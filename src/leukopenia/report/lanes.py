@@ -152,7 +152,7 @@ def _window(window: Window, view: View, y: float) -> Iterator[str]:
         return
     x1, x2 = view.axis.at(_clip(window.start, view)), view.axis.at(_clip(window.end, view))
     ends = [x for x, minute in ((x1, window.start), (x2, window.end)) if view.start <= minute <= view.end]
-    ticks = "".join(f"M{x:g} {y + 3:g}v6" for x in ends)
+    ticks = "".join(f"M{x:g} {y + 3:g}v6" for x in ends) if window.start < window.end else ""
     yield svg.path(f"M{x1:g} {y + 6:g}H{max(x2, x1 + 2):g}{ticks}", "window", window.title)
     if window.middle is not None and view.start <= window.middle <= view.end:
         yield svg.path(f"M{view.axis.at(window.middle):g} {y + 6:g}m-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0z", "window-middle")

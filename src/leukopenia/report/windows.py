@@ -31,7 +31,7 @@ def onset_windows(record: Record, words: Words) -> list[Window]:
     record : Record
         The rows of one person.
     words : Words
-        Onset days of the causes; a drug without a range gets no window.
+        Onset days of the causes; a drug of which none are known gets no window.
     """
     causes = (row for found in record.explained.values() for row in found.causes)
     windows = {(made.drug, made.start): made for row in causes if _leads(row) for made in _window(row, words)}
@@ -43,12 +43,16 @@ def _leads(cause: Row) -> bool:
 
 
 def _window(cause: Row, words: Words) -> Iterator[Window]:
+    """Where only the usual day is known, the window is that day."""
     row = words.causes.get(cause["cause_id"], {})
-    days = [row.get(f"onset_days_{name}", "") for name in ("min", "max", "median")]
-    if cause["start"] is None or not days[0] or not days[1]:
+    low, middle, high = (row.get(f"onset_days_{name}", "") for name in ("min", "median", "max"))
+    first, last = (low, high) if low and high else (middle, middle)
+    if cause["start"] is None or not first:
         return
     begin = reckoned_from(cause, row)
-    first, last, middle = (begin + round(float(one) * DAY) if one else None for one in days)
-    if first is not None and last is not None:
-        title = f"{words.name(cause['cause_id'])}, usual onset of low counts: {usual_onset(row)}"
-        yield Window(cause["cause_id"], first, last, middle, title)
+    title = f"{words.name(cause['cause_id'])}, usual onset of low counts: {usual_onset(row)}"
+    yield Window(cause["cause_id"], _at(begin, first), _at(begin, last), _at(begin, middle) if middle else None, title)
+
+
+def _at(begin: int, days: str) -> int:
+    return begin + round(float(days) * DAY)

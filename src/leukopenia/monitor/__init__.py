@@ -1,0 +1,1 @@
+"""Who needs a count now, and what does the rule say: courses, due counts, thresholds and alerts."""

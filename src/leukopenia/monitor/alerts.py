@@ -1,0 +1,347 @@
+"""What a rule asks somebody to look at, and what cannot be looked at, with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col, lit, when
+
+from leukopenia.contracts_monitor import ALERTS, NOT_ASSESSABLE
+from leukopenia.monitor.courses import COURSE, DAY, DUTY, one
+from leukopenia.monitor.rules import GENERAL, NOT_TO_START, STOPS
+from leukopenia.monitor.thresholds import LINE, inside_band
+
+Frame = nw.LazyFrame[Any]
+
+TOLERATED_DAYS = 3
+"""A drug may run on so many days after a count that stops it, before that is called going on."""
+
+URGENCY = {
+    "continued_in_spite_of_stop": 1,
+    "confirmation_missing": 2,
+    "contraindicated_start": 2,
+    "contraindicated_restart": 2,
+    "overdue": 3,
+    "baseline_missing": 4,
+    "no_count_after_end": 4,
+    "due": 5,
+}
+"""A crossed threshold is as urgent as what it asks for (`rules.ACTIONS`)."""
+
+STATEMENTS = {
+    "baseline_missing": "No count before the start.",
+    "due": "A count is due.",
+    "overdue": "A count is overdue.",
+    "no_count_after_end": "No count after the end of treatment.",
+}
+_VALUE = ("analyte", "value", "action", "statement", "source_id")
+_ALERT = (*DUTY, "course", "minute", "kind", "days_overdue", *_VALUE, "urgency", "open")
+
+
+def of_due_counts(due_counts: Frame, duties: Frame) -> Frame:
+    """Alerts of counts that were not taken: one for each run of due dates without a count between them.
+
+    Parameters
+    ----------
+    due_counts : Frame
+        due.due_counts.
+    duties : Frame
+        rules.Rules.duties.
+    """
+    owed = due_counts.filter(col("fulfilled").is_null(), col("repeats") == 0)
+    is_baseline = col("kind") == "baseline"
+    late = col("state").is_in(["overdue", "missed"])
+    latest_day = col("latest") // DAY
+    stopped = when(col("to_day") > latest_day).then(col("to_day")).otherwise(latest_day)
+    end = (
+        when(~col("next_count").is_null())
+        .then(col("next_count") // DAY)
+        .when(col("watched"))
+        .then(col("until_day"))
+        .otherwise(stopped)
+    )
+    kind = (
+        when(is_baseline & late)
+        .then(lit("baseline_missing"))
+        .when(col("state") == "due")
+        .then(lit("due"))
+        .when(late & (col("kind") == "after_end"))
+        .then(lit("no_count_after_end"))
+        .when(late)
+        .then(lit("overdue"))
+    )
+    missing_still = (col("going") == 1) & col("next_count").is_null() & is_baseline
+    raised = owed.with_columns(alert=kind).filter(~col("alert").is_null())
+    rows = raised.select(
+        *DUTY,
+        "course",
+        minute=col("due"),
+        kind=col("alert"),
+        days_overdue=when(late & ~is_baseline).then(end - col("due") // DAY),
+        open=one(col("state").is_in(["due", "overdue"]) | missing_still),
+    )
+    merged = rows.group_by(*DUTY, "course", "minute", "kind").agg(
+        days_overdue=col("days_overdue").max(), open=col("open").max()
+    )
+    worded = merged.join(duties.select("rule_no", source_id="rule_source"), on="rule_no").with_columns(
+        analyte=lit(""),
+        value=lit(None).cast(nw.Float64),
+        action=lit(""),
+        statement=_chosen(STATEMENTS, ""),
+        urgency=_urgency(),
+    )
+    return worded.select(*_ALERT)
+
+
+def _chosen(words: dict[str, str], default: str) -> nw.Expr:
+    said = lit(default)
+    for kind, word in words.items():
+        said = when(col("kind") == kind).then(lit(word)).otherwise(said)
+    return said
+
+
+def _urgency() -> nw.Expr:
+    urgency = lit(2)
+    for kind, rank in URGENCY.items():
+        urgency = when(col("kind") == kind).then(lit(rank)).otherwise(urgency)
+    return urgency.cast(nw.Int64)
+
+
+def _facts(stretches: Frame) -> Frame:
+    """What is known of each course under a rule on the day asked for."""
+    return stretches.group_by(*DUTY, "course").agg(
+        until=col("until").max(),
+        going=one(col("going")).max(),
+        dead=col("dead").max(),
+        to_day=col("to_day").max(),
+        watch_days=col("watch_days").max(),
+        final=one(col("next_day").is_null()).max(),
+        drug=col("drug").max(),
+    )
+
+
+def of_thresholds(crossings: Frame, followed: Frame, stretches: Frame, lasting: Frame, bands: Frame) -> list[Frame]:
+    """Crossed thresholds, first counts that were not repeated, and treatment that went on in spite of a stop.
+
+    Parameters
+    ----------
+    crossings, followed : Frame
+        thresholds.crossings, thresholds.followed.
+    stretches, lasting, bands : Frame
+        courses.stretches, courses.lasting, rules.Rules.bands.
+    """
+    facts = _facts(stretches)
+    beyond = _continued(crossings, followed, facts, lasting, _resume(bands))
+    return [_crossed(crossings, facts), _unconfirmed(followed, facts), *beyond]
+
+
+def _watched() -> nw.Expr:
+    over = col("until") // DAY <= col("to_day") + col("watch_days")
+    return (col("dead") == 0) & ((col("going") == 1) | (over & (col("final") == 1)))
+
+
+def _as_alerts(rows: Frame, kind: str, minute: nw.Expr, still: nw.Expr) -> Frame:
+    urgency = col("severity") if kind == "threshold_crossed" else lit(URGENCY[kind])
+    return rows.with_columns(
+        minute=minute,
+        kind=lit(kind),
+        days_overdue=lit(None).cast(nw.Int64),
+        urgency=urgency.cast(nw.Int64),
+        open=one(still),
+    ).select(*_ALERT)
+
+
+def _crossed(crossings: Frame, facts: Frame) -> Frame:
+    rows = crossings.join(facts, on=[*DUTY, "course"])
+    return _as_alerts(rows, "threshold_crossed", col("minute"), col("lasts") & _watched())
+
+
+def _deadline() -> nw.Expr:
+    """Until when a count is to be repeated; one of which only the day is known may have been taken at its end."""
+    return col("minute") + col("confirm_minutes") + when(col("by_day")).then(lit(DAY)).otherwise(lit(0))
+
+
+def _unconfirmed(followed: Frame, facts: Frame) -> Frame:
+    first = ~col("confirm_minutes").is_null() & (col("previous_confirms").fill_null(0) == 0) & col("inside")
+    rows = followed.filter(first).join(facts, on=[*DUTY, "course"]).with_columns(deadline=_deadline())
+    late = (col("next_minute").is_null() | (col("next_minute") > col("deadline"))) & (col("until") > col("deadline"))
+    still = col("next_minute").is_null() & _watched()
+    return _as_alerts(rows.filter(late), "confirmation_missing", col("deadline"), still)
+
+
+def _refuted() -> nw.Expr:
+    """The repeat that the rule asks for came in time, and does not stop the drug."""
+    in_time = (col("next_minute") <= _deadline()).fill_null(False)
+    return in_time & (col("next_stops").fill_null(1) == 0)
+
+
+def stopping(crossings: Frame) -> Frame:
+    """Counts at which a rule stops or interrupts the drug, and which no repeat has refuted."""
+    return crossings.filter(col("action").is_in(list(STOPS)), ~_refuted())
+
+
+def _continued(crossings: Frame, followed: Frame, facts: Frame, lasting: Frame, resume: Frame) -> list[Frame]:
+    """Treatment beyond a stop: gone on, or, before an interrupted drug may be resumed, begun again."""
+    first = stopping(crossings).filter(col("previous_stops").fill_null(0) == 0).join(facts, on=[*DUTY, "course"])
+    later = followed.select(*LINE, later="minute", later_value="value")
+    resumed = (
+        first.select(*LINE, "minute", "resume_at")
+        .join(later, on=[*LINE])
+        .filter(col("later") > col("minute"), col("later_value") >= col("resume_at"))
+        .group_by(*LINE, "minute")
+        .agg(resumed=col("later").min())
+    )
+    taken = lasting.select("patient_id", "drug", taken_from="start", taken_to="end")
+    limit = (col("minute") // DAY + TOLERATED_DAYS + 1) * DAY
+    went_on = (
+        first.join(resumed, on=[*LINE, "minute"], how="left")
+        .with_columns(limit=limit)
+        .join(taken, on=["patient_id", "drug"])
+        .filter(
+            col("taken_to") >= col("limit"),
+            col("taken_from") // DAY <= col("to_day"),
+            col("resumed").is_null() | ((col("taken_from") < col("resumed")) & (col("limit") < col("resumed"))),
+        )
+        .with_columns(since=when(col("taken_from") > col("limit")).then(col("taken_from")).otherwise(col("limit")))
+    )
+    earliest = went_on.with_columns(earliest=col("since").min().over(*LINE, "minute")).filter(
+        col("since") == col("earliest")
+    )
+    barred = earliest.unique(subset=[*LINE, "minute"], keep="any").join(resume, on=["rule_no", "analyte"], how="left")
+    again = (col("taken_from") > col("limit")) & (col("action") == "interrupt") & ~col("barred_statement").is_null()
+    still = (col("going") == 1) & (col("dead") == 0) & col("resumed").is_null()
+    restarted = barred.filter(again).with_columns(
+        action=lit("do_not_start"), statement=col("barred_statement"), source_id=col("barred_source")
+    )
+    return [
+        _as_alerts(barred.filter(~again), "continued_in_spite_of_stop", col("since"), still),
+        _as_alerts(restarted, "contraindicated_restart", col("since"), still),
+    ]
+
+
+def _resume(bands: Frame) -> Frame:
+    """What each rule says of resuming a drug that was interrupted for one line."""
+    barred = bands.filter(col("purpose") == "resume", col("action").is_in(list(NOT_TO_START)))
+    gravest = barred.with_columns(gravest=col("band").min().over("rule_no", "analyte"))
+    return gravest.filter(col("band") == col("gravest")).select(
+        "rule_no", "analyte", barred_statement="statement", barred_source="source_id"
+    )
+
+
+def of_starts(counts: Frame, crossings: Frame, stretches: Frame, bands: Frame) -> list[Frame]:
+    """Starts at a count at which the rule says not to start, and starts after a stop for good.
+
+    Parameters
+    ----------
+    counts : Frame
+        thresholds.of_interest.
+    crossings, stretches, bands : Frame
+        thresholds.crossings, courses.stretches, rules.Rules.bands.
+    """
+    valid = (col("from_day") >= col("valid_from")) & (col("from_day") <= col("valid_to"))
+    began = stretches.with_columns(first=one(col("stretch") == 1)).filter(valid)
+    return [_at_a_low_count(began, counts, bands), _after_a_stop(began, crossings)]
+
+
+def _at_a_low_count(began: Frame, counts: Frame, bands: Frame) -> Frame:
+    barred = bands.filter(col("action").is_in(list(NOT_TO_START)), col("purpose").is_in(["start", "restart"]))
+    shown = ("rule_no", "purpose", "analyte", "lower", "upper", "band", "action", "statement", "source_id")
+    again = barred.filter(col("purpose") == "restart").select("rule_no").unique().with_columns(again=lit(1))
+    fresh = began.filter(col("fresh") == 1, col("anchor_known") == 1).join(again, on="rule_no", how="left")
+    lines = barred.select("rule_no", "analyte").unique()
+    day = col("minute") // DAY
+    before = (
+        fresh.join(lines, on="rule_no")
+        .join(counts.drop("derivation", "by_day"), on=["patient_id", "analyte"])
+        .filter(day <= col("from_day"), day >= col("from_day") - col("baseline_days"))
+        .with_columns(newest=col("minute").max().over(*LINE, "stretch"))
+        .filter(col("minute") == col("newest"))
+    )
+    wanted = when((col("first") == 0) & (col("again") == 1)).then(lit("restart")).otherwise(lit("start"))
+    hit = before.join(barred.select(*shown), on=["rule_no", "analyte"]).filter(inside_band(), col("purpose") == wanted)
+    worst = hit.with_columns(worst=col("band").min().over(*LINE, "stretch")).filter(col("band") == col("worst"))
+    still = col("going") & (col("dead") == 0)
+    start = col("from_minute")
+    return nw.concat(
+        [
+            _as_alerts(worst.filter(col("purpose") == "start"), "contraindicated_start", start, still),
+            _as_alerts(worst.filter(col("purpose") == "restart"), "contraindicated_restart", start, still),
+        ]
+    )
+
+
+def _after_a_stop(began: Frame, crossings: Frame) -> Frame:
+    stopped = stopping(crossings).filter(col("action") == "stop_for_good")
+    earlier = stopped.select(
+        *DUTY, "analyte", "value", "action", "statement", "source_id", "day", "minute", was="course"
+    )
+    again = began.join(earlier, on=[*DUTY]).filter(
+        col("day") < col("from_day"), (col("was") < col("course")) | (col("fresh") == 1)
+    )
+    latest = again.with_columns(newest=col("minute").max().over(*DUTY, "stretch", "course", "analyte")).filter(
+        col("minute") == col("newest")
+    )
+    return _as_alerts(latest, "contraindicated_restart", col("from_minute"), col("going") & (col("dead") == 0))
+
+
+def table(parts: list[Frame], duties: Frame) -> Frame:
+    """contracts_monitor.ALERTS."""
+    merged = nw.concat(parts).unique(subset=[*DUTY, "course", "minute", "kind", "analyte"], keep="any")
+    named = merged.join(duties.select("rule_no", "rule_id", "drug"), on="rule_no")
+    return named.with_columns(open=col("open") == 1).select(*ALERTS.names)
+
+
+def not_assessable(
+    stretches: Frame, courses: Frame, undated: Frame, duties: Frame, people: Frame, counted: list[str]
+) -> Frame:
+    """contracts_monitor.NOT_ASSESSABLE: courses to which a rule cannot be applied.
+
+    Parameters
+    ----------
+    stretches, courses, undated : Frame
+        Of the courses room.
+    duties, people : Frame
+        rules.Rules.
+    counted : list of str
+        The sets of analytes that the source has counts of at all.
+    """
+    asks = col("scheduled") | (col("baseline") != "none")
+    treated_to = when(col("going")).then(col("until_day")).otherwise(col("to_day"))
+    whys = {
+        "only_orders": (col("anchor_known") == 0) & (col("only_orders") == 1) & asks,
+        "start_not_seen": (col("anchor_known") == 0) & (col("only_orders") == 0) & asks,
+        "end_unknown": ~col("going")
+        & (col("last") == 1)
+        & (col("end_known") == 0)
+        & (col("only_orders") == 0)
+        & (col("dead") == 0)
+        & col("next_day").is_null(),
+        "no_counts_at_all_in_source": ~col("analytes").is_in(counted),
+        "no_fixed_interval": col("anchor") + col("irregular_from") <= treated_to,
+        "population_unknown": col("baseline") == "when_at_risk",
+    }
+    key = ("patient_id", "rule_id", "drug", "course")
+    parts = [
+        stretches.filter(why).select(*key, reason=lit(reason), still=one(col("going") | lit(reason == "end_unknown")))
+        for reason, why in whys.items()
+    ]
+    rule_names = duties.select("rule_no", "rule_id", "drug")
+    blank = {"course": lit(None).cast(nw.Int64), "reason": lit("start_not_seen"), "still": lit(1).cast(nw.Int64)}
+    parts.append(undated.join(rule_names, on="drug").select("patient_id", "rule_id", "drug", **blank))
+    special = people.filter(col("population") == "neonate").join(
+        people.filter(col("population") == GENERAL).select("rule_no"), on="rule_no", how="anti"
+    )
+    ageless = courses.filter(col("birth").is_null()).join(special.join(rule_names, on="rule_no"), on="drug")
+    parts.append(
+        ageless.select(*COURSE, "rule_id", reason=lit("population_unknown"), still=one(col("ongoing_at"))).select(
+            *key, "reason", "still"
+        )
+    )
+    parts.append(
+        courses.filter(col("ruled") == 0)
+        .select(*COURSE, rule_id=lit(""), reason=lit("no_rule_found"), still=one(col("ongoing_at")))
+        .select(*key, "reason", "still")
+    )
+    once = nw.concat(parts).group_by(*key, "reason").agg(still=col("still").max())
+    return once.with_columns(open=col("still") == 1).select(*NOT_ASSESSABLE.names)

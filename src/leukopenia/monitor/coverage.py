@@ -1,0 +1,68 @@
+"""How well each course was monitored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col, lit, when
+
+from leukopenia.contracts_monitor import COVERAGE
+from leukopenia.monitor.courses import DAY, DUTY, one
+
+Frame = nw.LazyFrame[Any]
+
+LATE = ("overdue", "missed")
+
+
+def coverage(stretches: Frame, due_counts: Frame, counted: list[str]) -> Frame:
+    """contracts_monitor.COVERAGE.
+
+    A day is covered unless it lies beyond the grace of a scheduled due date for which no count has come yet. Where the
+    schedule cannot be placed, or has no fixed interval, nobody knows: null.
+    """
+    treated_to = when(col("going")).then(col("until_day")).otherwise(col("to_day"))
+    placed = (col("anchor_known") == 1) & col("scheduled") & col("analytes").is_in(counted)
+    regular = col("anchor") + col("irregular_from") > treated_to
+    first = when(col("from_day") > col("valid_from")).then(col("from_day")).otherwise(col("valid_from"))
+    last = when(treated_to < col("valid_to")).then(treated_to).otherwise(col("valid_to"))
+    treated = (
+        stretches.with_columns(first=first, final=last)
+        .group_by(*DUTY, "course")
+        .agg(
+            first=col("first").min(),
+            final=col("final").max(),
+            known=one(placed & regular).min(),
+            rule_id=col("rule_id").max(),
+            drug=col("drug").max(),
+        )
+    )
+    joined = treated.join(_counts(due_counts, treated), on=[*DUTY, "course"], how="left")
+    days = when(col("final") >= col("first")).then(col("final") - col("first") + 1).otherwise(lit(0))
+    named = joined.with_columns(
+        days_on_treatment=days.cast(nw.Int64),
+        **{name: col(name).fill_null(0) for name in ("uncovered", "n_due", "n_fulfilled", "n_late", "n_missed")},
+    )
+    covered = when(col("known") == 1).then(col("days_on_treatment") - col("uncovered"))
+    return named.with_columns(days_covered=covered).select(*COVERAGE.names)
+
+
+def _counts(due_counts: Frame, treated: Frame) -> Frame:
+    rows = due_counts.join(treated.select(*DUTY, "course", "final"), on=[*DUTY, "course"])
+    beyond = col("latest") // DAY + 1
+    until = when(col("next_count") // DAY <= col("final")).then(col("next_count") // DAY).otherwise(col("final") + 1)
+    run = col("state").is_in(list(LATE)) & (col("repeats") == 0) & (col("kind") == "scheduled")
+    reached = (col("due") // DAY <= col("until_day")) & (col("state") != "unknown")
+    done = reached & (col("state") == "fulfilled")
+    late = done & (col("fulfilled") // DAY > col("due") // DAY) & (col("kind") != "after_end")
+    return (
+        rows.with_columns(gap=when(run & (until > beyond)).then(until - beyond).otherwise(lit(0)))
+        .group_by(*DUTY, "course")
+        .agg(
+            uncovered=col("gap").sum().cast(nw.Int64),
+            n_due=one(reached).sum().cast(nw.Int64),
+            n_fulfilled=one(done).sum().cast(nw.Int64),
+            n_late=one(late).sum().cast(nw.Int64),
+            n_missed=one(col("state").is_in(list(LATE))).sum().cast(nw.Int64),
+        )
+    )
