@@ -3,7 +3,7 @@
     python benchmarks/explain.py 500_000 [--memory-limit 2GB]
 
 Makes an OMOP CDM once: persons with seven draws of four counts, two of them low (an episode of the white cells and one of
-the neutrophils), seven drug exposures and a condition; then runs it in a process of its own.
+the neutrophils), two drug exposures and a condition; then runs it in a process of its own.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ copy (
 
 DRUG = """
 copy (
-    select (p * 7 + e)::bigint as drug_exposure_id, p::bigint as person_id,
+    select (p * 2 + e)::bigint as drug_exposure_id, p::bigint as person_id,
         ({drugs})[1 + (hash(p * 13 + e) % {n})::bigint]::integer as drug_concept_id,
         date '2020-01-01' + (p % 900 + hash(p * 17 + e) % 45)::integer as drug_exposure_start_date,
         date '2020-01-01' + (p % 900 + hash(p * 17 + e) % 45 + 5 + hash(p * 19 + e) % 60)::integer as drug_exposure_end_date,
         32838 as drug_type_concept_id
-    from range(1, {persons} + 1) a(p), range(7) b(e)
+    from range(1, {persons} + 1) a(p), range(2) b(e)
 ) to '{folder}/drug_exposure.parquet' (format parquet)
 """
 

@@ -185,10 +185,9 @@ def _usual_side(case: Case, lab: Lab, usual: MeasuredTexts) -> Row:
 def _temperature(case: Case, event: Statement, units: UnitParser) -> list[Row]:
     if event.status in ("absent", "past"):
         return []
+    told = temperature(f"{event.name} : {event.detail}")
     if event.value is not None and units.parse(event.unit).kind in ("temperature", "fahrenheit"):
         told = (event.value, event.unit)
-    else:
-        told = temperature(f"{event.name} : {event.detail}")
     if told is None:
         return []
     row = _blank(case, event.number, minute_of(event.day, event.phase))

@@ -27,7 +27,7 @@ from leukopenia.contracts import Knowledge, Table
 from leukopenia.engine import Engine
 from leukopenia.harmonise.count_words import CountWords
 from leukopenia.harmonise.drug_texts import DrugTexts, Named
-from leukopenia.harmonise.measured_texts import Measured, MeasuredTexts
+from leukopenia.harmonise.measured_texts import Measured, MeasuredTexts, temperature
 from leukopenia.harmonise.persons import DUFFY_NULL, HIV
 from leukopenia.harmonise.phrases import listed, words
 from leukopenia.harmonise.statements import Mention, StatementReader, Understood
@@ -161,8 +161,8 @@ def _frame(
 
 def _findings(counted: pl.DataFrame, told: Sequence[Row]) -> pl.DataFrame:
     key = ("patient_id", "finding", "minute", "row_id")
-    rows = _frame(told, _schema(contracts.FINDINGS), key).select(counted.columns).cast(dict(counted.schema))
-    return pl.concat([counted, rows]).sort("patient_id", "finding", "minute")
+    rows = _frame(told, _schema(contracts.FINDINGS), key).select(counted.columns)
+    return pl.concat([counted, rows], how="vertical_relaxed").sort("patient_id", "finding", "minute")
 
 
 def _lines(limited: pl.DataFrame, said: Sequence[Row]) -> pl.DataFrame:
@@ -312,7 +312,8 @@ class _Reader:
             self._word(case, event, analyte, known, is_low)
         named = [] if event.kind == "test" else self._told_exposures(case, event)
         measured = self._measured(case, event, minute)
-        if not (told.recognised or low or named or measured or event.value is not None):
+        numbers = measured or temperature(text) or event.value is not None
+        if not (told.recognised or low or named or numbers):
             self._lost(case, event.kind, event.name, event.number)
 
     def _measured(self, case: Case, event: Statement, minute: int | None) -> list[Measured]:

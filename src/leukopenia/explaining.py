@@ -56,8 +56,8 @@ class Explained:
 
 def explain(episodes: Frame, records: Records, engine: Engine, knowledge: Knowledge, policy: Policy) -> Explained:
     """Rank the causes of every episode and fill the instruments; see `leukopenia.explain.ranking.rank`."""
-    tables = _small_tables(_Choice(knowledge, _chosen(policy)))
-    small = {name: engine.load(table, f"explain_{name}") for name, table in tables.items() if name != "chances"}
+    choice = _Choice(knowledge, _chosen(policy))
+    small = {name: engine.load(table, f"explain_{name}") for name, table in _small_tables(choice).items()}
     ranked = ranking.rank(episodes, records, small, knowledge, policy, engine.materialise)
 
     @cache
@@ -70,7 +70,7 @@ def explain(episodes: Frame, records: Records, engine: Engine, knowledge: Knowle
         return engine.materialise(made, "causality")
 
     def next_steps() -> Frame:
-        chances = engine.load(tables["chances"], "explain_chances")
+        chances = engine.load(_chances(choice), "explain_chances")
         return look_again.look_again(ranked.causes, ranked.evidence.rename({"cause": "cause_id"}), chances, policy)
 
     return Explained(
@@ -100,12 +100,15 @@ def _chosen(policy: Policy) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=4)
 def _small_tables(choice: _Choice) -> dict[str, pl.DataFrame]:
-    policy = Policy(dict(choice.policy))
-    rows = ranking.small_tables(choice.knowledge, policy)
-    chances = look_again.chances(choice.knowledge, rows["effects"], policy)
-    return {name: _frame(name, part) for name, part in rows.items()} | {
-        "chances": pl.DataFrame(chances, schema=_CHANCES)
-    }
+    rows = ranking.small_tables(choice.knowledge, Policy(dict(choice.policy)))
+    return {name: _frame(name, part) for name, part in rows.items()}
+
+
+@lru_cache(maxsize=4)
+def _chances(choice: _Choice) -> pl.DataFrame:
+    effects = _small_tables(choice)["effects"].to_dicts()
+    rows = look_again.chances(choice.knowledge, effects, Policy(dict(choice.policy)))
+    return pl.DataFrame(rows, schema=_CHANCES)
 
 
 def records(

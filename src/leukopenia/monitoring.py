@@ -15,7 +15,7 @@ from leukopenia.engine import Engine, Frame
 from leukopenia.monitor import alerts as alerts_room
 from leukopenia.monitor import courses as courses_room
 from leukopenia.monitor import coverage as coverage_room
-from leukopenia.monitor import due, rules, thresholds
+from leukopenia.monitor import due, fulfilment, rules, thresholds
 from leukopenia.policy import Policy
 
 Row = dict[str, Any]
@@ -117,7 +117,7 @@ def monitor(
     banded = thresholds.banded(touched, stretches, small["bands"], falls)
     followed = engine.materialise(thresholds.followed(banded, small["bands"]), "followed")
     crossings = engine.materialise(thresholds.crossings(followed), "crossings")
-    draws = engine.materialise(due.draws(dated, [row["analytes"] for row in made.duties]), "draws")
+    draws = engine.materialise(fulfilment.draws(dated, stretches, [row["analytes"] for row in made.duties]), "draws")
     counted = _counted(engine, counts, made)
     due_counts = _due_counts(stretches, draws, followed, dated, made, small, counted, engine, knowledge, policy)
     found = [

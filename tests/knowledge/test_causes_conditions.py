@@ -31,6 +31,7 @@ CLASSES = {
     "physiologic",
     "artefact",
     "endocrine",
+    "chemotherapy",
     "iatrogenic",
     "state",
 }

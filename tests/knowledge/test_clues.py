@@ -23,6 +23,7 @@ KEYS = {
 }
 GROUPS = {
     "line",
+    "pattern",
     "finding",
     "sign",
     "test",
@@ -175,7 +176,7 @@ def test_chances_of_a_low_line_are_chances_for_every_lineage() -> None:
 
 def test_criteria_can_be_computed() -> None:
     components = {row["component"] for row in rows("components")}
-    ids = {row["id"] for row in causes()} | {"chemotherapy", "g_csf", "corticosteroid"}
+    ids = {row["id"] for row in causes()} | {"group:chemotherapy", "group:g_csf", "group:corticosteroid"}
     for row in rows("clue_criteria"):
         known = components if row["source"] in ("count", "finding") else ids | {"age_days"}
         assert row["signal"] in known, row

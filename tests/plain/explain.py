@@ -137,6 +137,8 @@ def _recorded(episode: Row, conditions: list[Row], knowledge: Knowledge, policy:
         began_later = one["start"] is not None and one["start"] > episode["last_low"] + MONTH
         if row is None or row["lineage"] == "none" or began_later:
             continue
+        if _late(one, row, episode, policy) >= 6 * 7:
+            continue
         doubtful = one["certainty"] in ("provisional", "past")
         shares = [_number(policy, "doubt")] * doubtful + [_number(policy, "chronic_share")] * (row["acute"] != "yes")
         fewer = _number(policy, "prior_scale") * sum(map(math.log, shares))
@@ -155,15 +157,24 @@ def _recorded(episode: Row, conditions: list[Row], knowledge: Knowledge, policy:
     return [made for _, made in best.values()]
 
 
-def _illness(condition: Row, row: Row, episode: Row, policy: Policy) -> float:
-    """An acute illness lowers counts from a fortnight before it is recorded to a fortnight after its window."""
+def _latest(row: Row, policy: Policy) -> float:
+    return max(float(row["onset_days_max"] or 0), _number(policy, "acute_days")) + 14
+
+
+def _late(condition: Row, row: Row, episode: Row, policy: Policy) -> float:
+    """How many days an acute illness lies outside its window: a fortnight before it is recorded to one after it."""
     if row["acute"] != "yes" or condition["start"] is None:
         return 0.0
     days = (episode["onset"] - condition["start"]) / DAY
-    latest = max(float(row["onset_days_max"] or 0), _number(policy, "acute_days")) + 14
-    excess = max(-14 - days, days - latest)
-    inside = max(math.log(_number(policy, "window_days") / (latest + 14)), 0.0)
-    return _number(policy, "timing_scale") * (inside if excess <= 0 else -min(excess / 7, 6))
+    return max(-14 - days, days - _latest(row, policy))
+
+
+def _illness(condition: Row, row: Row, episode: Row, policy: Policy) -> float:
+    if row["acute"] != "yes" or condition["start"] is None:
+        return 0.0
+    excess = _late(condition, row, episode, policy)
+    inside = max(math.log(_number(policy, "window_days") / (_latest(row, policy) + 14)), 0.0)
+    return _number(policy, "timing_scale") * (inside if excess <= 0 else -excess / 7)
 
 
 def _suggested(found: list[Row], knowledge: Knowledge, policy: Policy) -> set[str]:

@@ -321,6 +321,60 @@ def test_tests_answer_for_their_causes(
     assert told.diagnoses == []
 
 
+@pytest.mark.parametrize(
+    ("name", "result", "said"),
+    [
+        ("biopsy", "malaria", {("cond:malaria", "present")}),
+        ("biopsy", "no malaria", {("cond:malaria", "absent")}),
+        ("biopsy", "suspicious for malaria", set()),
+        ("biopsy", "malaria, result pending", set()),
+        ("biopsy showing malaria", "", {("cond:malaria", "present")}),
+        ("biopsy", "influenza", {("cond:influenza", "present")}),
+        ("screen", "hepatitis C", {("cond:viral-hepatitis", "present")}),
+        ("serology", "hepatitis C IgG positive, IgM negative", set()),
+    ],
+)
+def test_a_diagnosis_in_a_result_speaks_for_its_cause(
+    statements: StatementReader, name: str, result: str, said: set[tuple[str, str]]
+) -> None:
+    told = statements.read("test", name, result)
+    assert {(one.cause, one.state) for one in told.mentions if one.clue == "confirmed"} == said
+
+
+def test_many_blasts_are_a_leukaemia_and_few_are_none() -> None:
+    reader = StatementReader(load())
+    for result, state in (
+        ("blasts 40 %", "present"),
+        ("37 % blasts", "present"),
+        ("blasts <5 %", ""),
+        ("9 % blasts", ""),
+    ):
+        told = reader.read("test", "film", result).mentions
+        assert {one.state for one in told if one.cause == "cond:acute-leukaemia"} == ({state} if state else set()), (
+            result
+        )
+    assert {one.state for one in reader.read("test", "marrow", "blasts <5 %").mentions} == {"absent"}
+
+
+def test_the_illness_of_a_colleague_is_not_the_patients_but_a_visit_to_his_family_is_a_journey() -> None:
+    reader = StatementReader(load())
+    assert reader.read("condition", "exposure to a colleague with influenza").diagnoses == []
+    assert "travel_tropics" in {one.clue for one in reader.read("sign", "visited family in Ghana").mentions}
+
+
+@pytest.mark.parametrize(
+    ("text", "clue"),
+    [
+        *((text, "outdoor_exposure") for text in ("works at a campground", "farmer", "keen hiker", "forestry worker")),
+        *((text, "outdoor_exposure") for text in ("deer hunter", "walked in tall grass", "lumberjack", "park ranger")),
+        *(("sewer worker", "freshwater_animals"), ("helped with lambing", "livestock"), ("hajj", "travel_abroad")),
+        *(("petrol pump attendant", "solvent_occupation"), ("lives in a refugee camp", "tb_setting")),
+    ],
+)
+def test_exposures_in_the_words_of_case_reports(text: str, clue: str) -> None:
+    assert clue in {one.clue for one in StatementReader(load()).read("sign", text, status="present").mentions}
+
+
 def test_a_list_of_tests_shares_one_result(statements: StatementReader) -> None:
     told = statements.read("test", "HIV, hepatitis D, hepatitis C, ANA, malaria film, Coombs", "negative")
     assert {one.state for one in told.mentions} == {"absent"}
@@ -565,6 +619,42 @@ def test_a_number_of_an_unknown_day_still_tells_whether_it_was_low(found: CaseTa
 
 def test_a_temperature_is_a_finding(found: CaseTables) -> None:
     assert of(found.findings, "twin-antithyroid", "finding", "value", "minute") == [("temperature", 39.4, INDEX)]
+
+
+def test_a_number_in_words_is_a_finding_with_its_side(found: CaseTables) -> None:
+    columns = ("finding", "value", "range", "minute")
+    assert of(found.findings, "twin-words-only", *columns) == [("ferritin", 2000.0, "high", day(2))]
+
+
+def test_numbers_take_the_usual_range_and_need_a_time(
+    tmp_path: Path, knowledge: Mapping[str, Any], policy: Policy
+) -> None:
+    events = (
+        "{kind: test, phase: index, name: AST / ALT, result: 830 / 20}",
+        "{kind: sign, phase: index, name: ESR, value: 95, unit: mm/h, status: present}",
+        "{kind: sign, phase: index, name: CRP 180 mg/L, status: past}",
+        "{kind: test, phase: before, name: ferritin, result: 2000 ng/mL}",
+        "{kind: sign, phase: index, name: temperature 38.9, status: present}",
+        "{kind: lab, phase: index, analyte: MCV, value: 124, unit: fL, day: 0}",
+        "{kind: lab, phase: index, analyte: CRP, value: 12, unit: mg/L, day: 0, high: 20}",
+    )
+    found = made(tmp_path, knowledge, policy, *events)
+    assert set(found.findings.select("finding", "value", "range").rows()) == {
+        *(("ast", 830.0, "high"), ("alt", 20.0, "normal"), ("esr", 95.0, "high")),
+        *(("temperature", 38.9, ""), ("mcv", 124.0, "high"), ("crp", 12.0, "normal")),
+    }
+    # The ferritin has no day: only what its criterion says of it is known.
+    assert found.mentions.select("clue", "state", "minute").rows() == [("ferritin_high", "present", None)]
+    assert found.not_understood["words"].to_list() == ["CRP 180 mg/L"]  # said to be past
+
+
+def test_the_first_year_of_life_has_no_usual_ranges(
+    tmp_path: Path, knowledge: Mapping[str, Any], policy: Policy
+) -> None:
+    file = file_with(tmp_path, "", "{kind: test, phase: index, name: LDH, result: 600 U/L}")
+    file.write_text(file.read_text().replace("age: 50", "age: 5, age_unit: month"))
+    found = tables(read_cases(file), open_engine("polars"), knowledge, policy).findings
+    assert found.select("value", "range").rows() == [(600.0, "")]
 
 
 def test_the_low_count_to_be_explained(found: CaseTables) -> None:

@@ -43,7 +43,6 @@ CANDIDATE = (
     "source",
     "row_id",
 )
-BECAUSE = ("exposure", "combination", "recorded", "suggested", "always", "unexplained")
 
 
 def of_exposures(best: Frame, scale: float) -> Frame:
@@ -124,9 +123,10 @@ def of_conditions(
         .otherwise(lit(math.log(window)) - (reach + 14.0).log())
     )
     in_time = col("start").is_null() | (col("start") <= col("last_low") + _DIAGNOSIS)
-    bounded = here.filter(in_time).with_columns(timing=timing)
-    clipped = when(col("timing") < -_MOST).then(lit(-_MOST)).otherwise(col("timing"))
-    floored = when(col("acute") & (excess <= 0.0) & (clipped < 0.0)).then(lit(0.0)).otherwise(clipped)
+    # An acute illness of long ago is no candidate.
+    lasts = ~col("acute") | col("days").is_null() | (excess < _MOST * _TAU)
+    bounded = here.filter(in_time, lasts).with_columns(timing=timing)
+    floored = when(col("acute") & (excess <= 0.0) & (col("timing") < 0.0)).then(lit(0.0)).otherwise(col("timing"))
     unsure = when(col("certainty").is_in(["provisional", "past"])).then(lit(doubt)).otherwise(lit(0.0))
     lasting = when(col("acute")).then(lit(0.0)).otherwise(lit(standing))
     scored = bounded.with_columns(timing=floored * scale, prior=col("log_frequency") + unsure + lasting).with_columns(
@@ -184,10 +184,21 @@ def _filled(rows: Frame, because: str) -> Frame:
     return rows.with_columns(because=lit(because), **missing)
 
 
-def line_up(parts: list[Frame]) -> Frame:
-    """One row an episode and cause: what is recorded goes before what is only suggested."""
-    rank = lit(len(BECAUSE))
-    for position, because in enumerate(BECAUSE):
-        rank = when(col("because") == because).then(lit(position)).otherwise(rank)
-    rows = nw.concat([part.select(*CANDIDATE) for part in parts]).with_columns(place=rank.cast(nw.Int64))
-    return rows.unique(subset=["episode_id", "cause_id"], keep="first", order_by=["place"]).select(*CANDIDATE)
+def line_up(drugs: Frame, together: Frame, recorded: Frame, hinted: Frame, standing: Frame, rest: Frame) -> Frame:
+    """One row an episode and cause: what is recorded goes before what is only suggested, and that before the rest."""
+    key = ["episode_id", "profile_no"]
+
+    def without(rows: Frame, *others: Frame) -> Frame:
+        for other in others:
+            rows = rows.join(other.select(*key), on=key, how="anti")
+        return rows
+
+    parts = (
+        drugs,
+        together,
+        without(recorded, together),
+        without(hinted, together, recorded),
+        without(standing, recorded, hinted),
+        rest,
+    )
+    return nw.concat([part.select(*CANDIDATE) for part in parts])

@@ -298,7 +298,7 @@ def _long(judged: Frame, items: Rows) -> Frame:
     pairs = [(row["instrument"], row["item"]) for row in items]
     pairs += [(instrument, "total") for instrument in sorted({one for one, _ in pairs})]
     written = {f"{instrument}_{item}": _written(instrument, item) for instrument, item in pairs}
-    # `unpivot` would leave the connection of DuckDB.
+    # `unpivot` would leave the connection of DuckDB; `|` would be a pattern to Spark.
     wide = judged.select(*KEY, "analyte", **written, asked=lit(";".join(written)).str.split(";"))
     said = lit("")
     for name in written:

@@ -122,17 +122,29 @@ def rank(
         contracts.CAUSES, contracts.CAUSE_EVIDENCE (made when asked for), and the evidence itself.
     """
     chosen = episodes.filter(col("analyte").is_in(list(policy.names("explain.analytes"))))
-    scope = keep(evidence.scope(chosen, records.patients), "explain_scope")
+    scope = keep(evidence.scope(chosen, records.patients).with_row_index("no", order_by="episode_id"), "explain_scope")
+    names = scope.select("episode_id", no=col("no").cast(nw.Int64))
+    scope = scope.with_columns(episode_id=col("no").cast(nw.Int64)).drop("no")
     pattern = keep(evidence.pattern(scope, records.lines), "explain_pattern")
     found = keep(_evidence(scope, pattern, records, small), "explain_evidence")
     own = model.own_effects(knowledge, policy)
     other = model.profile_of(model.OTHER_DRUG, knowledge, policy)
-    lined = keep(_line_up(scope, found, records, small, own, other, policy), "explain_candidates")
+    lined = keep(_line_up(scope, found, records, small, own, other, policy, keep), "explain_candidates")
     known = score.with_lineage(lined, pattern, small["profiles"], policy.number("explain.lineage_scale"))
     clues = score.clue_rows(lined, found, small["signs"], small["effects"], own)
     together = score.partners(lined, found, small["interactions"])
-    causes = keep(score.causes(known, clues, together, policy.number("explain.temperature")), "causes")
-    return Explained(causes, lambda: nw.concat([clues, score.own_rows(lined, own)]), found)
+    causes = score.causes(known, clues, together, policy.number("explain.temperature"))
+    return Explained(
+        keep(_named(causes, names), "causes"),
+        lambda: _named(nw.concat([clues, score.own_rows(lined, own)]), names),
+        _named(found, names),
+    )
+
+
+def _named(rows: Frame, names: Frame) -> Frame:
+    """Inside the room episodes are numbers, which join and sort faster than their ids."""
+    columns = rows.collect_schema().names()
+    return rows.rename({"episode_id": "no"}).join(names, on="no").select(*columns)
 
 
 def _evidence(scope: Frame, pattern: Frame, records: Records, small: Mapping[str, Frame]) -> Frame:
@@ -154,29 +166,30 @@ def _line_up(
     own: timing.Own,
     other: int,
     policy: Policy,
+    keep: Keep,
 ) -> Frame:
     profiles = small["profiles"]
     exposed = timing.exposed(scope, records.exposures, small["places"], profiles, other)
     followed = timing.followed(timing.timed(exposed, policy), own)
     scale = policy.number("explain.prior_scale")
-    drugs = candidates.of_exposures(timing.best_interval(followed), scale)
+    drugs = keep(candidates.of_exposures(timing.best_interval(followed), scale), "explain_drugs")
+    recorded = candidates.of_conditions(
+        scope,
+        records.conditions,
+        profiles,
+        scale * math.log(policy.number("explain.doubt")),
+        scale * math.log(policy.number("explain.chronic_share")),
+        policy.number("explain.window_days"),
+        policy.number("explain.timing_scale"),
+    )
+    hinted = candidates.suggested(found, small["effects"], profiles, policy.number("explain.suggests"))
     return candidates.line_up(
-        [
-            drugs,
-            candidates.combinations(drugs, profiles),
-            candidates.of_conditions(
-                scope,
-                records.conditions,
-                profiles,
-                scale * math.log(policy.number("explain.doubt")),
-                scale * math.log(policy.number("explain.chronic_share")),
-                policy.number("explain.window_days"),
-                policy.number("explain.timing_scale"),
-            ),
-            candidates.suggested(found, small["effects"], profiles, policy.number("explain.suggests")),
-            candidates.always(scope, profiles),
-            candidates.unexplained(scope, scale * math.log(_unexplained(policy))),
-        ]
+        drugs,
+        candidates.combinations(drugs, profiles),
+        keep(recorded, "explain_conditions"),
+        keep(hinted, "explain_hinted"),
+        candidates.always(scope, profiles),
+        candidates.unexplained(scope, scale * math.log(_unexplained(policy))),
     )
 
 

@@ -104,9 +104,9 @@ class MeasuredTexts:
         plain = fold(text)
         made = []
         for names, numbers in _runs(plain, list(self._found(plain))):
-            pairs = zip(names, numbers, strict=True) if len(names) == len(numbers) else ()
+            pairs = list(zip(names, numbers, strict=True)) if len(names) == len(numbers) else []
             if len(names) == 1 and len({self._side(names[0], number, sex) for number in numbers}) == 1:
-                pairs = ((names[0], numbers[0]),)
+                pairs = [(names[0], numbers[0])]
             made += [one for name, number in pairs if (one := self._measured(plain, name, number, sex))]
         return made
 

@@ -51,7 +51,9 @@ _AFFIRMATIONS = listed(
     "positive detected reactive present seen found showed shown revealed confirmed abnormal yes homozygous identified "
     "grew isolated demonstrated showing revealing confirming demonstrating high low deficient"
 )
-_YES = _AFFIRMATIONS | listed("clonal monoclonal mutation mutated heterozygous pathogenic compatible consistent diagnostic")
+_YES = _AFFIRMATIONS | listed(
+    "clonal monoclonal mutation mutated heterozygous pathogenic compatible consistent diagnostic"
+)
 """In a result they affirm as well; in the name of a test ('mutation analysis') they do not."""
 _OF_A_TEST = listed(
     "all both and or test serology titre titer pcr igm igg culture antibody antibodie antigen result smear film "

@@ -58,7 +58,9 @@ _BLASTS = re.compile(
     r"|(?<![<\d.])(\d+)(?:\.\d+)? ?% (?:\w+ ){0,2}blasts?\b"
 )
 
-_FEW_BLASTS = re.compile(r"(?:<|less than|fewer than|below) ?\d+ ?% (?:\w+ )?blasts?|blasts?[\s:,(]*(?:<|less than|below)")
+_FEW_BLASTS = re.compile(
+    r"(?:<|less than|fewer than|below) ?\d+ ?% (?:\w+ )?blasts?|blasts?[\s:,(]*(?:<|less than|below)"
+)
 _BLAST_CLUES = ("blasts", "marrow_blasts")
 
 
@@ -204,7 +206,9 @@ class StatementReader:
         """'37 % blasts' is at least the '20 blasts' that proves a leukaemia."""
         for found in _BLASTS.finditer(fold(text)):
             share = float(found[1] or found[2])
-            yield from (Mention(CONFIRMED, cause, "present", found[0]) for least, cause in self._blasts if share >= least)
+            yield from (
+                Mention(CONFIRMED, cause, "present", found[0]) for least, cause in self._blasts if share >= least
+            )
 
     def clues_of(self, measured: Iterable[Measured]) -> list[Mention]:
         """What results whose day is not known say of the clues that a criterion ties to them."""
@@ -268,7 +272,7 @@ def _is_old(heard: _Heard, one: Found) -> bool:
 
 def _is_whole_result(heard: _Heard, one: Found) -> bool:
     """'Sputum: acid-fast bacilli': a result that is nothing but the name of what was looked for."""
-    return heard.kind == "test" and one.first == heard.named and one.last == len(heard.text) - 1
+    return heard.kind == "test" and one.first <= heard.named <= one.last == len(heard.text) - 1
 
 
 def _is_aside(heard: _Heard, one: Found, target: Target) -> bool:

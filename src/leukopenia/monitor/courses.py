@@ -205,8 +205,8 @@ def stretches(runs: Frame, courses: Frame, duties: Frame, people: Frame) -> Fram
     -------
     Frame
         One row a person, rule_no, course and stretch: from_day, to_day, anchor, anchor_known, fresh (1: phases begin
-        here), last (1: the last stretch of its course), next_day (start of the next one), going (treatment goes on), lapsed
-        (the schedule of the treatment no longer holds), and the columns of course, rule and validity.
+        here), last (1: the last stretch of its course), next_day (start of the next one), going (treatment goes on),
+        lapsed (the schedule of the treatment no longer holds), and the columns of course, rule and validity.
     """
     kept = ("until", "dead", "population", "ongoing_at", "start_known", "end_known", "last_run", "basis")
     course = courses.select(*COURSE, *kept, course_start="start")
@@ -214,7 +214,8 @@ def stretches(runs: Frame, courses: Frame, duties: Frame, people: Frame) -> Fram
     ruled = spans.join(duties, on="drug").join(people, on=["rule_no", "population"])
     anew = (col("interruption") > col("restart_days")) | (~col("restarts") & (col("start") == col("course_start")))
     known = when(col("start") == col("course_start")).then(one(col("start_known"))).otherwise(lit(1))
-    marked = ruled.with_columns(fresh=one(col("interruption").is_null() | anew)).with_columns(
+    ordered = ruled.with_columns(before=col("run").shift(1).over(*DUTY, order_by=["run"]))
+    marked = ordered.with_columns(fresh=one(col("before").is_null() | anew)).with_columns(
         fresh_known=when(col("fresh") == 1).then(known), fresh_day=when(col("fresh") == 1).then(col("start") // DAY)
     )
     counted = marked.with_columns(stretch=col("fresh").cum_sum().over(*DUTY, order_by=["run"]).cast(nw.Int64))

@@ -1,10 +1,7 @@
-"""Which counts a rule asks for, and which count fulfils each.
+"""Which counts a rule asks for, and how each stands on the day asked for.
 
-Scheduled due dates stand at fixed days from the start of a stretch (`rules.grid`). The time between two due dates
-belongs to the later one: a count in it fulfils the later, unless it lies within the grace of the earlier, and the
-earlier is not fulfilled yet. So each count fulfils at most one scheduled due date, and the grace ends with the next
-due date. Counts that a threshold asks for are fulfilled by the next count; one count may fulfil such a one and a
-scheduled one, so that whichever is due first is the next.
+Scheduled due dates stand at fixed days from the start of a stretch (`rules.grid`). Counts that a threshold asks for
+are due beside them: one count may fulfil one of each, so that whichever is due first is the next.
 """
 
 from __future__ import annotations
@@ -18,17 +15,13 @@ from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts_monitor import DUE_COUNTS
 from leukopenia.monitor.courses import DAY, DUTY, NEVER, one
+from leukopenia.monitor.fulfilment import ANSWER, BOUNDARY, DUE, END, START, TRACK, matched
 
 Frame = nw.LazyFrame[Any]
 Keep = Callable[[Frame, str], Frame]
 
-TRACK = (*DUTY, "track")
 SCHEDULE, WEEKLY = 0, 1
-_COUNT, _DUE, _END, _START = 0, 1, 2, 3
-"""Order of what happens on one day."""
-
-_EVENT = (*TRACK, "day", "order", "minute")
-_FACTS = ("course", "kind", "due", "latest", "unsure", "closed")
+"""Tracks: a count fulfils at most one due date of each."""
 
 
 @dataclass(frozen=True)
@@ -38,36 +31,6 @@ class Grids:
     schedule: Frame
     stop: Frame
     weeks: Frame
-
-
-def draws(counts: Frame, analytes: list[str]) -> Frame:
-    """Times at which all analytes of a set were counted.
-
-    A neutrophil count that is only bounded by the white cells is no differential.
-
-    Parameters
-    ----------
-    counts : Frame
-        thresholds.dated.
-    analytes : list of str
-        The sets, as rules write them: `wbc;neutrophils`.
-
-    Returns
-    -------
-    Frame
-        patient_id, analytes (the set), minute.
-    """
-    lines = sorted({line for part in analytes for line in part.split(";")})
-    counted = counts.filter(col("derivation") != "bounded_by_wbc", col("analyte").is_in(lines))
-    held = {f"has_{line}": one(col("analyte") == line).max() for line in lines}
-    drawn = counted.group_by("patient_id", "minute").agg(**held)
-    parts = [
-        drawn.filter(*[col(f"has_{line}") == 1 for line in part.split(";")]).select(
-            "patient_id", "minute", analytes=lit(part)
-        )
-        for part in sorted(set(analytes))
-    ]
-    return nw.concat(parts)
 
 
 def scheduled(
@@ -86,7 +49,7 @@ def scheduled(
     stretches : Frame
         courses.stretches.
     draws : Frame
-        What `draws` gives.
+        fulfilment.draws.
     followed : Frame
         thresholds.followed.
     first_low : Frame or None
@@ -101,8 +64,7 @@ def scheduled(
     Returns
     -------
     Frame
-        One row a due date: person, rule_no, track, course, kind, due, latest (days), fulfilled (minute), next_count
-        (the first count after its time), repeats (1: the one before is not fulfilled either) and unsure.
+        What fulfilment.matched gives.
     """
     present = col("analytes").is_in(counted)
     known = stretches.with_columns(
@@ -116,9 +78,10 @@ def scheduled(
         _after_end(known),
         *_weekly(known, followed, grids.weeks),
     ]
-    boundaries = nw.concat([part.select(*_EVENT, *_FACTS) for part in parts])
-    duties = boundaries.select(*TRACK).unique().join(known.select("rule_no", "analytes").unique(), on="rule_no")
-    return _matched(keep(boundaries, "boundaries"), duties.join(draws, on=["patient_id", "analytes"]))
+    boundaries = keep(nw.concat([part.select(*BOUNDARY) for part in parts]), "boundaries")
+    sets = known.select("rule_no", "analytes").unique()
+    tracks = boundaries.select(*TRACK).unique().join(sets, on="rule_no")
+    return matched(boundaries, tracks.join(draws, on=["patient_id", "analytes"]), keep)
 
 
 def _row(frame: Frame, day: nw.Expr, order: int, kind: nw.Expr, **facts: nw.Expr) -> Frame:
@@ -128,10 +91,9 @@ def _row(frame: Frame, day: nw.Expr, order: int, kind: nw.Expr, **facts: nw.Expr
         track=lit(SCHEDULE).cast(nw.Int64),
         day=day.cast(nw.Int64),
         order=lit(order).cast(nw.Int64),
-        minute=lit(None).cast(nw.Int64),
         kind=kind,
         **{name: value.cast(nw.Int64) for name, value in said.items()},
-    ).select(*_EVENT, *_FACTS)
+    ).select(*BOUNDARY)
 
 
 def _starts(known: Frame) -> Frame:
@@ -143,7 +105,7 @@ def _starts(known: Frame) -> Frame:
     return _row(
         known,
         col("from_day"),
-        _START,
+        START,
         lit("baseline"),
         due=due,
         unsure=unsure,
@@ -175,7 +137,7 @@ def _phases(known: Frame, first_low: Frame | None, grid: Frame) -> Frame:
     return _row(
         in_force,
         col("due_day"),
-        _DUE,
+        DUE,
         when(after).then(lit("after_stop")).otherwise(lit("scheduled")),
         due=col("due_day"),
         latest=latest,
@@ -190,7 +152,7 @@ def _over(known: Frame) -> Frame:
 
 
 def _ends(known: Frame) -> Frame:
-    return _row(_over(known).filter(col("changes") | (col("end_days") >= 0)), col("to_day"), _END, lit("end"))
+    return _row(_over(known).filter(col("changes") | (col("end_days") >= 0)), col("to_day"), END, lit("end"))
 
 
 def _after_stop(known: Frame, grid: Frame) -> Frame:
@@ -202,7 +164,7 @@ def _after_stop(known: Frame, grid: Frame) -> Frame:
     )
     latest = col("due_day") + col("grace")
     return _row(
-        owed, col("due_day"), _DUE, lit("after_stop"), due=col("due_day"), latest=latest, unsure=col("end_unsure")
+        owed, col("due_day"), DUE, lit("after_stop"), due=col("due_day"), latest=latest, unsure=col("end_unsure")
     )
 
 
@@ -215,7 +177,7 @@ def _after_end(known: Frame) -> Frame:
     # The next course takes the time that is left.
     due = when(col("next_day") <= last).then(col("next_day") - 1).otherwise(last)
     rows = owed.filter(col("next_day").is_null() | (col("next_day") > col("to_day") + 1))
-    return _row(rows, due, _DUE, lit("after_end"), due=due, latest=due, unsure=col("end_unsure"))
+    return _row(rows, due, DUE, lit("after_end"), due=due, latest=due, unsure=col("end_unsure"))
 
 
 def _weekly(known: Frame, followed: Frame, weeks: Frame) -> list[Frame]:
@@ -237,110 +199,9 @@ def _weekly(known: Frame, followed: Frame, weeks: Frame) -> list[Frame]:
     )
     starts = grown.select(*DUTY, "course", "day").unique()
     dues = rows.select(*DUTY, "course", "due_day").unique()
-    marks = _row(starts, col("day"), _START, lit("spell")).with_columns(track=lit(WEEKLY).cast(nw.Int64))
-    asked = _row(dues, col("due_day"), _DUE, lit("follow_up"), due=col("due_day"), latest=col("due_day") + 1)
+    marks = _row(starts, col("day"), START, lit("spell")).with_columns(track=lit(WEEKLY).cast(nw.Int64))
+    asked = _row(dues, col("due_day"), DUE, lit("follow_up"), due=col("due_day"), latest=col("due_day") + 1)
     return [marks, asked.with_columns(track=lit(WEEKLY).cast(nw.Int64))]
-
-
-def _matched(boundaries: Frame, draws: Frame) -> Frame:
-    """Boundaries and counts in one order, cut into slots: each holds the counts since the last boundary."""
-    counts = draws.with_columns(
-        day=col("minute") // DAY,
-        order=lit(_COUNT).cast(nw.Int64),
-        kind=lit(""),
-        latest=lit(NEVER).cast(nw.Int64),
-        **{name: lit(None).cast(nw.Int64) for name in ("course", "due", "unsure", "closed")},
-    ).select(*_EVENT, *_FACTS)
-    over = {"order_by": ["day", "order", "minute"]}
-    is_count = col("order") == _COUNT
-    events = nw.concat([boundaries, counts]).with_columns(
-        boundary=one(~is_count), seen=nw.coalesce("minute", lit(NEVER).cast(nw.Int64))
-    )
-    walked = events.with_columns(
-        passed=col("boundary").cum_sum().over(*TRACK, **over).cast(nw.Int64),
-        reach=col("latest").cum_max().over(*TRACK, **over),
-        last_count=col("seen").cum_max().over(*TRACK, **over),
-        before=col("order").shift(1).over(*TRACK, **over),
-        following=col("minute").shift(-1).over(*TRACK, **over),
-    )
-    leads = is_count & (col("before") != _COUNT).fill_null(True)
-    slots = (
-        walked.with_columns(slot=col("passed") - col("boundary"))
-        .group_by(*TRACK, "slot")
-        .agg(
-            n=one(is_count).sum().cast(nw.Int64),
-            early=one(is_count & (col("day") <= col("reach"))).max(),
-            first=when(leads).then(col("minute")).max(),
-            second=when(leads).then(col("following")).max(),
-            last_count=when(~is_count).then(col("last_count")).max(),
-            kind=col("kind").max(),
-            order=col("order").max(),
-            **{name: when(~is_count).then(col(name)).max() for name in ("course", "due", "latest", "unsure", "closed")},
-        )
-    )
-    return _fulfilled(slots)
-
-
-def _fulfilled(slots: Frame) -> Frame:
-    """Which count fulfils which due date.
-
-    A due date is left open by its own slot if that holds no count, or only one that the due date before takes. The
-    latter is so if it is as open itself: the answer is copied from there, however far back.
-    """
-    over = {"order_by": ["slot"]}
-    is_due = col("order") == _DUE
-    own = (
-        when(~is_due | (col("n") > 1) | ((col("n") == 1) & (col("early") == 0)))
-        .then(lit(0))
-        .when(col("n") == 0)
-        .then(lit(1))
-        .cast(nw.Int64)
-    )
-    filled = slots.with_columns(left_open=own).with_columns(
-        left_open=col("left_open").fill_null(strategy="forward").over(*TRACK, **over)
-    )
-    looked = filled.with_columns(
-        backwards=-col("slot"),
-        ahead=when(col("first").is_null()).then(lit(NEVER)).otherwise(-col("first")),
-        before_open=col("left_open").shift(1).over(*TRACK, **over),
-        before_due=one(is_due).shift(1).over(*TRACK, **over),
-        next_early=col("early").shift(-1).over(*TRACK, **over),
-        next_first=col("first").shift(-1).over(*TRACK, **over),
-    )
-    taken = (col("before_due") == 1) & (col("before_open") == 1) & (col("early") == 1)
-    open_, late = col("left_open") == 1, col("next_early") == 1
-    own_count = when(taken.fill_null(False)).then(col("second")).otherwise(col("first"))
-    answered = looked.with_columns(
-        fulfilled=when(is_due & ~open_).then(own_count).when(is_due & open_ & late).then(col("next_first")),
-        reached=col("ahead").cum_max().over(*TRACK, order_by=["backwards"]),
-    )
-    return _answers(answered)
-
-
-def _answers(answered: Frame) -> Frame:
-    over = {"order_by": ["slot"]}
-    is_due = col("order") == _DUE
-    after = answered.with_columns(
-        missing=one(is_due & col("fulfilled").is_null()),
-        next_count=col("reached").shift(-1).over(*TRACK, **over),
-    ).with_columns(
-        next_count=when(col("next_count") != NEVER).then(-col("next_count")),
-        repeats=col("missing").shift(1).over(*TRACK, **over),
-    )
-    is_baseline = col("kind") == "baseline"
-    in_time = col("last_count") >= col("closed") * DAY
-    baseline = when(in_time).then(col("last_count"))
-    return (
-        after.filter(~col("due").is_null())
-        .with_columns(
-            fulfilled=when(is_baseline).then(baseline).otherwise(col("fulfilled")),
-            latest=when(is_baseline).then(col("due")).otherwise(col("latest")),
-            repeats=when(is_baseline).then(lit(0)).otherwise(col("repeats").fill_null(0)),
-            closed=when(is_baseline).then(lit(0)).otherwise(col("closed")),
-        )
-        .filter(~((col("closed") == 1) & col("fulfilled").is_null()))
-        .select(*TRACK, "course", "kind", "due", "latest", "fulfilled", "next_count", "repeats", "unsure")
-    )
 
 
 def follow_ups(followed: Frame, stretches: Frame, draws: Frame) -> Frame:
@@ -371,7 +232,7 @@ def follow_ups(followed: Frame, stretches: Frame, draws: Frame) -> Frame:
             repeats=lit(0).cast(nw.Int64),
             unsure=lit(0).cast(nw.Int64),
         )
-        .select(*TRACK, "course", "kind", "due", "latest", "fulfilled", "next_count", "repeats", "unsure")
+        .select(*ANSWER)
     )
 
 

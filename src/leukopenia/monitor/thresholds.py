@@ -15,7 +15,19 @@ Frame = nw.LazyFrame[Any]
 
 LINE = (*DUTY, "course", "analyte")
 _FOLLOWED = (
-    *(*LINE, "minute", "day", "value", "by_day", "inside", "band", "previous_band", "next_minute", "begins"),
+    *(
+        *LINE,
+        "minute",
+        "day",
+        "value",
+        "comparator",
+        "by_day",
+        "inside",
+        "band",
+        "previous_band",
+        "next_minute",
+        "begins",
+    ),
     *("action", "asks", "severity", "statement", "source_id", "confirm_minutes", "resume_at"),
     *("previous_confirms", "previous_stops", "next_stops", "follow_days", "follow_grace", "weeks_from"),
 )
@@ -122,7 +134,7 @@ def banded(counts: Frame, stretches: Frame, bands: Frame, falls: bool) -> Frame:
     )
     beyond = col("comparator").is_in([">", ">="]) & (col("value") >= col("top"))
     known = ~col("band").is_null() | (col("comparator") == "") | beyond
-    return joined.join(highest, on=["rule_no", "analyte"]).filter(known).drop("top", "comparator")
+    return joined.join(highest, on=["rule_no", "analyte"]).filter(known).drop("top")
 
 
 def inside_band() -> nw.Expr:
@@ -205,7 +217,7 @@ def followed(banded: Frame, bands: Frame) -> Frame:
 
 def _spells(held: Frame) -> Frame:
     over = {"order_by": ["minute"]}
-    back = ~first_of_part() & (col("value") >= col("back_at"))
+    back = ~first_of_part() & ~col("comparator").is_in(["<", "<="]) & (col("value") >= col("back_at"))
     # A band that names no limit is done with at once.
     settled = held.with_columns(settled=one((back | (first_of_part() & col("back_at").is_null())).fill_null(False)))
     passed = settled.with_columns(done=col("settled").cum_max().over(*LINE, "part", **over)).with_columns(
