@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leukopenia import explain as explain
     from leukopenia.api import grade as grade
     from leukopenia.api import inspect as inspect
     from leukopenia.api import read as read
@@ -19,15 +20,20 @@ _PUBLIC = {
     "Result": "leukopenia.result",
 }
 
-__all__ = ["Policy", "Result", "grade", "run"]
+_ROOMS = ("explain",)
+"""Rooms with functions of their own: `leukopenia.explain.rank`."""
+
+__all__ = ["Policy", "Result", "explain", "grade", "run"]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: `import leukopenia` must be fast."""
-    if name in _PUBLIC:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
+    if name in _ROOMS:
+        return import_module(f"leukopenia.{name}")
     raise AttributeError(f"module 'leukopenia' has no attribute {name!r}")
 
 

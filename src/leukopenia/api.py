@@ -155,6 +155,54 @@ def grade(
     return grading.grade(frame, knowledge.load(), tuple(standards), direction, chosen)
 
 
+def rank(
+    episodes: Any,
+    *,
+    counts: Any = None,
+    exposures: Any = None,
+    conditions: Any = None,
+    findings: Any = None,
+    patients: Any = None,
+    policy: Policy | Mapping[str, Any] | None = None,
+) -> Any:
+    """Rank the causes of episodes that are already at hand; `leukopenia.explain.rank`.
+
+    Parameters
+    ----------
+    episodes : frame
+        contracts.EPISODES, such as `Result.tables["episodes"]` or episodes of one's own.
+    counts, exposures, conditions, findings, patients : frames of the same kind, optional
+        The tables of contracts; what is not given is unknown.
+    policy : Policy or mapping, optional
+        The rows `explain.*` of policy.csv.
+
+    Returns
+    -------
+    frame of the same kind
+        contracts.CAUSES.
+
+    Raises
+    ------
+    UsageError
+        A column that the contract asks for is missing.
+    """
+    from leukopenia import knowledge, pipeline
+    from leukopenia.engine import of_frame, open_engine
+    from leukopenia.result import in_kind
+
+    chosen = policy if isinstance(policy, Policy) else Policy.of(policy)
+    given = {
+        "episodes": episodes,
+        "counts": counts,
+        "exposures": exposures,
+        "conditions": conditions,
+        "findings": findings,
+        "patients": patients,
+    }
+    engine = open_engine(of_frame(episodes))
+    return in_kind(pipeline.rank(given, engine, knowledge.load(), chosen), engine, _kind(episodes))
+
+
 def _listed(source: Any) -> list[Any]:
     sources = list(source) if isinstance(source, list | tuple) else [source]
     if not sources:

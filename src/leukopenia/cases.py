@@ -225,13 +225,23 @@ class _Reader:
         minute = minute_of(lab.day, lab.phase)
         if not lab.qualitative:
             return
-        is_low = self._counts.of_line(NAMES[lab.analyte], lab.qualitative) if lab.analyte in LINES else None
-        if is_low is not None and lab.value is None:
-            self._word(case, lab, NAMES[lab.analyte], minute, is_low)
+        lines = self._lines_told(lab)
+        for analyte, is_low in lines.items():
+            self._word(case, lab, analyte, minute, is_low)
         told = self._statements.read("sign", f"{NAMES[lab.analyte]} {lab.qualitative}")
         self._mention(case, told.mentions, minute, lab.number)
-        if is_low is None and not told.recognised:
+        if not lines and not told.recognised:
             self._lost(case, "lab", lab.qualitative, lab.number)
+
+    def _lines_told(self, lab: Lab) -> dict[str, bool]:
+        """Words beside a result speak of its own line, unless it has a number, and may name others."""
+        if lab.analyte not in LINES:
+            return {}
+        line = NAMES[lab.analyte]
+        told = self._counts.read(lab.qualitative)
+        own = self._counts.of_line(line, lab.qualitative)
+        known = told if own is None else told | {line: own}
+        return {name: is_low for name, is_low in known.items() if name != line or lab.value is None}
 
     def _word(self, case: Case, event: Lab | Statement, analyte: str, minute: int | None, is_low: bool) -> None:
         row = {"patient_id": case.id, "analyte": analyte, "minute": minute, "is_low": is_low, "phase": event.phase}

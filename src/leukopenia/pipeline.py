@@ -11,16 +11,17 @@ import polars as pl
 from narwhals.stable.v2 import col, lit
 
 from leukopenia import contracts, explaining
-from leukopenia.contracts import Knowledge, Rows
+from leukopenia.contracts import Knowledge, Rows, Table
 from leukopenia.detect import episodes as episodes_room
 from leukopenia.detect import grades as grades_room
 from leukopenia.detect import risks as risks_room
 from leukopenia.detect import scores
 from leukopenia.engine import Engine, Frame
+from leukopenia.errors import UsageError
 from leukopenia.explain.rates import rates
 from leukopenia.harmonise import persons
 from leukopenia.harmonise.ledger import as_issues
-from leukopenia.harmonising import Harmonised, Later, harmonise
+from leukopenia.harmonising import Harmonised, Later, harmonise, polars_type
 from leukopenia.policy import Policy
 from leukopenia.read.raw import Raw
 from leukopenia.reference import choose
@@ -130,6 +131,51 @@ def run(
         signals=made.signals,
         accounting=made.accounting,
     )
+
+
+def rank(given: Mapping[str, Any], engine: Engine, knowledge: Knowledge, policy: Policy) -> Frame:
+    """The causes of episodes that are already at hand.
+
+    Parameters
+    ----------
+    given : mapping of str to native frame or None
+        episodes, and counts, exposures, conditions, findings and patients as far as they are known.
+    """
+    adopted = {name: engine.adopt(native) for name, native in given.items() if native is not None}
+    _check_columns(adopted)
+    ids = adopted["episodes"].collect_schema()["patient_id"]
+    text = pl.Int64 if ids == nw.Int64() else pl.String
+
+    def known(table: Table) -> Frame:
+        if table.name in adopted:
+            return adopted[table.name]
+        schema = {name: polars_type(table, name, text) for name in table.names}
+        return engine.load(pl.DataFrame(schema=schema), table.name)
+
+    counts, patients = known(contracts.COUNTS), known(contracts.PATIENTS)
+    present = sorted(engine.collect(counts.select("analyte").unique())["analyte"])
+    limited = limit(counts, patients, knowledge, policy, present)
+    records = explaining.records(
+        engine.materialise(limited, "limited"),
+        known(contracts.FINDINGS),
+        known(contracts.CONDITIONS),
+        known(contracts.EXPOSURES),
+        patients,
+        known(contracts.MENTIONS),
+        policy.as_of,
+    )
+    return explaining.explain(adopted["episodes"], records, engine, knowledge, policy).causes
+
+
+def _check_columns(frames: Mapping[str, Frame]) -> None:
+    for name, frame in frames.items():
+        missing = sorted(set(contracts.TABLES[name].names) - set(frame.collect_schema().names()))
+        if missing:
+            raise UsageError(
+                f"The table {name} lacks the columns {', '.join(missing)}.",
+                "",
+                "Result.tables gives tables that have all.",
+            )
 
 
 def limit(counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]) -> Frame:

@@ -145,3 +145,35 @@ def test_findings_of_blood_and_of_nothing_else(mimic: dict[str, Any]) -> None:
     expected = items.filter(pl.col("item").is_in(["50912", "52024", "52546", "220615", "229761"])).height
     findings = mimic["findings"].filter(pl.col("finding") == "creatinine")
     assert findings.height == expected == 3932
+
+
+# Causes
+
+
+def test_every_episode_of_a_white_line_has_causes_that_add_up(mimic: dict[str, Any]) -> None:
+    white = mimic["episodes"].filter(pl.col("analyte").is_in(["wbc", "neutrophils", "lymphocytes"]))
+    sums = mimic["causes"].group_by("episode_id").agg(pl.col("probability").sum(), pl.col("cause_id").unique())
+    assert white.height > 100
+    assert set(sums["episode_id"]) == set(white["episode_id"])
+    assert sums.filter((pl.col("probability") - 1).abs() > 1e-6).height == 0
+    assert sums.filter(~pl.col("cause_id").list.contains("unexplained")).height == 0
+
+
+@pytest.mark.xfail(
+    strict=True, reason="24 of 30: a transplant recorded later, a rechallenge and cycles lead in the others"
+)
+def test_leukaemia_and_its_chemotherapy_lead_where_they_were_treated(mimic: dict[str, Any]) -> None:
+    leading = mimic["causes"].filter(pl.col("patient_id") == 10035631, pl.col("rank") == 1)
+    led = leading.filter(pl.col("cause_id").is_in(["cond:acute-leukaemia", "cond:cytotoxic-chemotherapy"]))
+    assert led.height / leading.height >= 0.9
+
+
+def test_redistribution_is_named_where_a_low_count_is_high_within_a_day(mimic: dict[str, Any]) -> None:
+    mine = pl.col("patient_id") == 10037975, pl.col("episode_id").str.contains("/wbc/")
+    redistribution = pl.col("cause_id") == "cond:pseudoleukopenia-infection"
+    found = mimic["causes"].filter(*mine, redistribution)
+    assert found["rank"].to_list() and max(found["rank"]) <= 3
+    evidence = mimic["cause_evidence"].filter(pl.col("episode_id").is_in(found["episode_id"].to_list()), redistribution)
+    states = dict(evidence.select("clue", "state").iter_rows())
+    looked_for = {"chemotherapy_recent": "absent", "g_csf_recent": "absent"}
+    assert states.items() >= {**looked_for, "left_shift": "present", "low_then_high": "present"}.items()

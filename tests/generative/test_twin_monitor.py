@@ -29,8 +29,10 @@ POLICIES: tuple[tuple[tuple[str, str], ...], ...] = (
 )
 STARTS = (0, 1, 3, 20, 27, 28, 41, 55, 56, 70, 100, 130, 150)
 LENGTHS = (0, 0, 1, 6, 7, 14, 20, 21, 28, 35, 60, 120)
-GAPS = (0, 1, 3, 4, 5, 6, 10, 11, 28, 29, 40, 41)
-STEPS = (1, 1, 2, 3, 3, 4, 5, 6, 7, 7, 8, 9, 10, 14, 15, 28)
+GAPS = (0, 1, 2, 3, 4, 5, 9, 10, 27, 28, 39, 40)
+"""Days between the last day of one interval and the first of the next: the limits of the pack, and one more."""
+
+STEPS = (0, 1, 1, 1, 2, 3, 3, 4, 5, 6, 7, 7, 8, 9, 10, 14, 15, 28)
 VALUES = {
     "neutrophils": (0.0, 0.3, 0.499999, 0.5, 0.8, 0.999999, 1.0, 1.2, 1.499999, 1.5, 2.0, 2.399999, 2.4, 3.8, 3.9, 4.0),
     "wbc": (2.0, 2.999999, 3.0, 3.2, 3.499999, 3.5, 4.0, 6.0),
@@ -43,12 +45,16 @@ def monitor_cases(draw: Any) -> Case:
     """Up to three drugs in up to two persons, and counts on and beside the days and limits of the pack."""
     tables: dict[str, list[Row]] = {"exposures": [], "counts": [], "patients": [], "observation_periods": []}
     for patient in range(1, draw(st.integers(1, 2)) + 1):
-        for drug in draw(st.lists(st.sampled_from(DRUGS), min_size=1, max_size=3, unique=True)):
+        for drug in draw(
+            st.one_of(st.just(["drug:a"]), st.lists(st.sampled_from(DRUGS), min_size=1, max_size=3, unique=True))
+        ):
             tables["exposures"] += _exposures(draw, patient, drug, len(tables["exposures"]))
         tables["counts"] += _counts(draw, patient, len(tables["counts"]))
         first = min(row["start"] for row in tables["exposures"] if row["patient_id"] == patient)
         tables["patients"] += _patient(draw, patient, first)
         tables["observation_periods"] += _periods(draw, patient, first)
+    if draw(st.integers(0, 4)):
+        tables["counts"] += _bystander(len(tables["counts"]))
     choice = draw(st.integers(0, len(POLICIES) - 1))
     return Case(tables, choice == 0, POLICIES[choice])
 
@@ -63,9 +69,7 @@ def _exposures(draw: Any, patient: int, drug: str, number: int) -> list[Row]:
                 **{"patient_id": patient, "ingredient": drug, "route": "systemic", "dose_unit": "mg", "rows": 1},
                 "start": start * DAY + draw(st.sampled_from([0, 0, 600])),
                 "end": (start + length) * DAY + 600,
-                "status": draw(
-                    st.sampled_from(["administered", "administered", "administered", "dispensed", "ordered"])
-                ),
+                "status": draw(st.sampled_from(["administered"] * 6 + ["dispensed", "dispensed", "ordered"])),
                 "dose": draw(st.sampled_from([1.0, 1.0, None])),
                 **{"source": "a", "row_id": number + len(rows)},
             }
@@ -78,26 +82,41 @@ def _exposures(draw: Any, patient: int, drug: str, number: int) -> list[Row]:
 
 def _counts(draw: Any, patient: int, number: int) -> list[Row]:
     when = AS_OF_DAY - draw(st.sampled_from((0, 1, 2, 5, 10, 30, -3)))
-    rows = []
-    for _ in range(draw(st.integers(0, 14))):
+    rows: list[Row] = []
+    grave = draw(st.booleans())
+    for _ in range(draw(st.integers(0, 20))):
         minute = when * DAY + draw(st.sampled_from([0, 480, 480, 1439]))
         lines = draw(st.sampled_from([["neutrophils"], ["wbc", "neutrophils"], ["wbc"], [*VALUES], ["platelets"]]))
         precision = "day" if minute % DAY == 0 else draw(st.sampled_from(["minute"] * 8 + ["month"]))
-        rows += [_count(draw, patient, line, minute, precision) for line in lines]
+        taken = {(row["analyte"], row["minute"]) for row in rows}
+        lines = [line for line in lines if (line, minute) not in taken]
+        rows += [_count(draw, patient, line, minute, precision, grave) for line in lines]
         when -= draw(st.sampled_from(STEPS))
     return [row | {"row_id": number + place} for place, row in enumerate(rows)]
 
 
-def _count(draw: Any, patient: int, line: str, minute: int, precision: str) -> Row:
+def _count(draw: Any, patient: int, line: str, minute: int, precision: str, grave: bool) -> Row:
     derivation = draw(st.sampled_from(["reported"] * 6 + ["bounded_by_wbc"])) if line == "neutrophils" else "reported"
     comparators = ["<", "<="] if derivation != "reported" else ["", "", "", "", "", "", "<", "<=", ">", ">="]
     return {
         **{"patient_id": patient, "analyte": line, "minute": minute, "time_precision": precision},
-        "value": draw(st.sampled_from(VALUES[line])),
+        "value": draw(st.sampled_from(VALUES[line][: 6 if grave and draw(st.booleans()) else None])),
         "comparator": draw(st.sampled_from(comparators)),
         **{"low": None, "high": None, "derivation": derivation, "copies": 1, "conflict": False},
         **{"unit_repaired": False, "source": "a"},
     }
+
+
+def _bystander(number: int) -> list[Row]:
+    """Somebody untreated, counted so long ago that the source has seen every start, and has every line."""
+    return [
+        {
+            **{"patient_id": 3, "analyte": line, "minute": (AS_OF_DAY - 1000) * DAY, "time_precision": "minute"},
+            **{"value": 200.0, "comparator": "", "low": None, "high": None, "derivation": "reported", "copies": 1},
+            **{"conflict": False, "unit_repaired": False, "source": "a", "row_id": number + place},
+        }
+        for place, line in enumerate(VALUES)
+    ]
 
 
 def _patient(draw: Any, patient: int, first: int) -> list[Row]:
@@ -115,7 +134,9 @@ def _patient(draw: Any, patient: int, first: int) -> list[Row]:
 
 
 def _periods(draw: Any, patient: int, first: int) -> list[Row]:
-    starts = draw(st.lists(st.sampled_from([-400, -31, -30, -5, 0, 10, 40]), max_size=2, unique=True))
+    if draw(st.integers(0, 2)):
+        return []
+    starts = draw(st.lists(st.sampled_from([-400, -400, -31, -30, -5, 0, 10, 40]), max_size=2, unique=True))
     end = draw(st.sampled_from([None, None, 35, 200]))
     return [
         {"patient_id": patient, "start": first + start * DAY, "end": None if end is None else first + end * DAY}

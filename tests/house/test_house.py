@@ -234,7 +234,7 @@ def test_no_datasheet_without_a_table() -> None:
     assert sheets == {path.stem for path in tables()} | {"site_maps"}
 
 
-ASKED = re.compile(r"\.(?:text|number|flag|names|optional_number)\(\s*\"([^\"]+)\"|\.as_(of)\b")
+ASKED = re.compile(r"(?:policy|chosen)\.(?:text|number|flag|names|optional_number)\(\s*\"([^\"]+)\"|\.as_(of)\b")
 BY_LINE = {"onset.": ".below", "onset.without_limit.": "", "bound.": ".below", "recovery.": ".at_least"}
 """Names that hold an analyte: their beginning and end stand in the code."""
 

@@ -60,6 +60,7 @@ COMPUTED = {
     "halved_within_weeks",
     "cyclic_troughs",
     "low_then_high",
+    "rises_within_a_day",
     "mild",
     "profound",
     "severe",

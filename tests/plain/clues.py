@@ -123,11 +123,13 @@ def _course(episode: Row, mine: Tables) -> dict[str, bool | None]:
     same = [row for row in mine["lines"] if row["analyte"] == episode["analyte"]]
     before = [row["value"] for row in same if onset - 60 * DAY <= row["minute"] < onset and row["value"] is not None]
     soon = [row["is_low"] for row in same if nadir < row["minute"] <= nadir + NEAR and row["is_low"] is not None]
+    day = [row["value"] for row in same if nadir < row["minute"] <= nadir + DAY and row["value"] is not None]
     weeks = nadir - onset <= 60 * DAY
     normal = episode["last_not_low"]
     return {
         "halved_within_weeks": episode["nadir"] * 2 <= max(before) if before and weeks else None,
         "low_then_high": not all(soon) if soon else None,
+        "rises_within_a_day": max(day) >= episode["nadir"] * 1.5 if day and episode["nadir"] is not None else None,
         "normal_before": True if normal is not None and onset - normal <= YEAR else None,
         "cyclic_troughs": _cyclic(episode, mine["episodes"]) or None,
         "stable_low_for_months": _stable(episode) if episode["chronicity"] == "chronic" else None,

@@ -678,7 +678,7 @@ class Duty:
         ]
         return {
             "due_counts": due,
-            "alerts": [*self.due_alerts(), *self.threshold_alerts(), *self.start_alerts()],
+            "alerts": [*self.due_alerts(), *once([*self.threshold_alerts(), *self.start_alerts()])],
             "not_assessable": self.not_assessable(),
             "coverage": [self.coverage(number) for number in numbers],
         }
@@ -816,7 +816,7 @@ class Duty:
         if first["start"] > tolerated and row["band"]["action"] == "interrupt" and barred:
             said = dict(min(barred, key=gravity)) | {"action": "do_not_start"}
             return [self.alert(row, "contraindicated_restart", since, 2, still, said)]
-        return [self.alert(row, "continued_in_spite_of_stop", since, 1, still)]
+        return [self.alert(row, "continued_in_spite_of_stop", since, 1, still) | {"stopped": row["minute"]}]
 
     def start_alerts(self) -> list[Row]:
         return [
@@ -925,6 +925,18 @@ class Duty:
             "n_late": sum(day(row["fulfilled"]) > row["due"] and row["kind"] != "after_end" for row in done),
             "n_missed": sum(row["state"] in ("overdue", "missed") for row in rows),
         }
+
+
+def once(alerts: list[Row]) -> list[Row]:
+    """One alert of each kind, time and line: a start may be barred twice, and a dose stopped twice (the later counts)."""
+    made: dict[tuple[Any, ...], Row] = {}
+    for row in alerts:
+        key = row["course"], row["minute"], row["kind"], row["analyte"]
+        stopped = row.get("stopped", 0)
+        rank = stopped, row["action"], row["statement"], row["value"]
+        if key not in made or rank >= made[key]["rank"]:
+            made[key] = row | {"rank": rank}
+    return [{name: value for name, value in row.items() if name not in ("rank", "stopped")} for row in made.values()]
 
 
 def all_taken(person: Person, drug: str) -> list[Row]:

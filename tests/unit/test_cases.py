@@ -720,3 +720,15 @@ def test_a_stop_before_the_start_is_dropped(tmp_path: Path, knowledge: Mapping[s
 
 def test_no_value_stands_in_the_issues(found: CaseTables) -> None:
     assert not [text for text in found.issues["detail"].to_list() if any(letter.isdigit() for letter in text)]
+
+
+def test_words_beside_one_line_may_name_another(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(
+        "id: words\npatient: {age: 50, age_unit: year, sex: male}\nevents:\n"
+        "- {kind: lab, analyte: WBC, qualitative: 'marrow suppression, neutropenia', day: 0, phase: index}\n",
+        encoding="utf-8",
+    )
+    found = tables(read_cases(path), open_engine("polars"), load(), Policy.of())
+    low = {(row["analyte"], row["is_low"]) for row in found.words.to_dicts()}
+    assert ("neutrophils", True) in low

@@ -108,11 +108,13 @@ def pattern(scope: Frame, lines: Frame) -> Frame:
     high = near & (col("analyte") == "neutrophils") & settled & (col("minute") <= col("nadir_minute"))
     above = when(col("value") > col("limit_high")).then(1).otherwise(0)
     rebound = same & (col("minute") > col("nadir_minute")) & (col("minute") <= col("nadir_minute") + _REBOUND)
+    same_day = same & (col("minute") > col("nadir_minute")) & (col("minute") <= col("nadir_minute") + DAY)
     before = same & (col("minute") < col("onset"))
     found = seen.group_by("episode_id").agg(
         **states,
         high_neutrophils=when(high).then(above).max(),
         kept_up=when(rebound & ~col("is_low").is_null()).then(1 - low).max(),
+        highest_within_day=when(same_day).then(col("value")).max(),
         highest_before=when(before).then(col("value")).max(),
     )
     return _signs(scope.join(found, on="episode_id", how="left"))
@@ -151,6 +153,7 @@ def _signs(wide: Frame) -> Frame:
         halved_within_weeks=when(in_weeks).then(col("nadir") * 2.0 <= col("highest_before")),
         cyclic_troughs=when(col("cycles") == 1).then(lit(True)),
         low_then_high=col("kept_up") == 1,
+        rises_within_a_day=col("highest_within_day") >= col("nadir") * 1.5,
         mild=mild,
         severe=when(granulocytes).then(_nadir_below(0.5)),
         profound=when(granulocytes).then(_nadir_below(0.1)),
@@ -190,6 +193,7 @@ PATTERN = (
     "halved_within_weeks",
     "cyclic_troughs",
     "low_then_high",
+    "rises_within_a_day",
     "mild",
     "severe",
     "profound",

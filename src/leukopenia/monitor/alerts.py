@@ -208,7 +208,11 @@ def _continued(crossings: Frame, followed: Frame, facts: Frame, lasting: Frame, 
     earliest = went_on.with_columns(earliest=col("since").min().over(*LINE, "minute")).filter(
         col("since") == col("earliest")
     )
-    barred = earliest.unique(subset=[*LINE, "minute"], keep="any").join(resume, on=["rule_no", "analyte"], how="left")
+    # Of several stops before the same dose the latest is told.
+    latest = earliest.with_columns(newest=col("minute").max().over(*LINE, "since")).filter(
+        col("minute") == col("newest")
+    )
+    barred = latest.unique(subset=[*LINE, "minute"], keep="any").join(resume, on=["rule_no", "analyte"], how="left")
     again = (col("taken_from") > col("limit")) & (col("action") == "interrupt") & ~col("barred_statement").is_null()
     still = (col("going") == 1) & (col("dead") == 0) & col("resumed").is_null()
     restarted = barred.filter(again).with_columns(
@@ -287,7 +291,10 @@ def _after_a_stop(began: Frame, crossings: Frame) -> Frame:
 
 def table(parts: list[Frame], duties: Frame) -> Frame:
     """contracts_monitor.ALERTS."""
-    merged = nw.concat(parts).unique(subset=[*DUTY, "course", "minute", "kind", "analyte"], keep="any")
+    # A start may be barred twice, by the count before it and by an earlier stop.
+    merged = nw.concat(parts).unique(
+        subset=[*DUTY, "course", "minute", "kind", "analyte"], keep="last", order_by=["action", "statement", "value"]
+    )
     named = merged.join(duties.select("rule_no", "rule_id", "drug"), on="rule_no")
     return named.with_columns(open=col("open") == 1).select(*ALERTS.names)
 

@@ -119,12 +119,13 @@ def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
     data_start : int
         The first minute of the source, which counts for persons without an observation period.
     """
-    grouped = runs.group_by(*COURSE).agg(
+    placed = runs.with_columns(longest=col("end").max().over(*COURSE))
+    grouped = placed.group_by(*COURSE).agg(
         start=col("start").min(),
         end=col("end").max(),
         rank=col("rank").min(),
         dosed=col("dosed").max(),
-        end_said=col("end_said").max(),
+        end_said=when(col("end") == col("longest")).then(col("end_said")).max(),
         until=col("until").max(),
         dead=col("dead").max(),
         duffy_null=col("duffy_null").max(),
@@ -134,10 +135,10 @@ def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
         last_run=col("run").max(),
     )
     over = {"order_by": ["course"]}
-    placed = grouped.with_columns(
+    neighbours = grouped.with_columns(
         previous_end=col("end").shift(1).over(*PERSON, **over), next_start=col("start").shift(-1).over(*PERSON, **over)
     )
-    seen = _seen(placed, periods, data_start)
+    seen = _seen(neighbours, periods, data_start)
     only_orders = col("rank") == len(BASES) - 1
     supplied = col("until") // DAY <= col("end") // DAY + col("gap_days")
     age = col("start") // DAY - col("birth") // DAY
