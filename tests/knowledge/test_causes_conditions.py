@@ -302,6 +302,7 @@ def test_what_is_always_a_candidate() -> None:
         "chronic-idiopathic",
         "cyclic-neutropenia",
         "ethnic-neutropenia",
+        "glucocorticoid-stress",
         "pseudoleukopenia-infection",
         "pseudoleukopenia-invitro",
     }

@@ -139,7 +139,8 @@ def _recorded(episode: Row, conditions: list[Row], knowledge: Knowledge, policy:
             continue
         if _late(one, row, episode, policy) >= 6 * 7:
             continue
-        doubtful = one["certainty"] in ("provisional", "past")
+        afterwards = row["acute"] != "yes" and one["start"] is not None and one["start"] > episode["onset"] + DAY
+        doubtful = one["certainty"] in ("provisional", "past") or afterwards
         shares = [_number(policy, "doubt")] * doubtful + [_number(policy, "chronic_share")] * (row["acute"] != "yes")
         fewer = _number(policy, "prior_scale") * sum(map(math.log, shares))
         made = {

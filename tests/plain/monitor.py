@@ -725,12 +725,15 @@ class Duty:
     def threshold_alerts(self) -> list[Row]:
         made = []
         for line in self.lines:
+            beyond = {}
             for place, row in enumerate(line):
                 before = line[place - 1] if place else None
                 after = line[place + 1] if place + 1 < len(line) else None
                 made += self.crossed(line, place, before)
                 made += self.unconfirmed(row, before, after)
-                made += self.gone_on(line, place, before, after)
+                # Of several stops before the same dose the latest is told.
+                beyond.update({alert["minute"]: alert for alert in self.gone_on(line, place, before, after)})
+            made += beyond.values()
         return made
 
     def entered(self, row: Row, before: Row | None) -> bool:
@@ -816,7 +819,7 @@ class Duty:
         if first["start"] > tolerated and row["band"]["action"] == "interrupt" and barred:
             said = dict(min(barred, key=gravity)) | {"action": "do_not_start"}
             return [self.alert(row, "contraindicated_restart", since, 2, still, said)]
-        return [self.alert(row, "continued_in_spite_of_stop", since, 1, still) | {"stopped": row["minute"]}]
+        return [self.alert(row, "continued_in_spite_of_stop", since, 1, still)]
 
     def start_alerts(self) -> list[Row]:
         return [
@@ -928,15 +931,11 @@ class Duty:
 
 
 def once(alerts: list[Row]) -> list[Row]:
-    """One alert of each kind, time and line: a start may be barred twice, and a dose stopped twice (the later counts)."""
+    """One alert of each kind, time and line: a start may be barred twice."""
     made: dict[tuple[Any, ...], Row] = {}
-    for row in alerts:
-        key = row["course"], row["minute"], row["kind"], row["analyte"]
-        stopped = row.get("stopped", 0)
-        rank = stopped, row["action"], row["statement"], row["value"]
-        if key not in made or rank >= made[key]["rank"]:
-            made[key] = row | {"rank": rank}
-    return [{name: value for name, value in row.items() if name not in ("rank", "stopped")} for row in made.values()]
+    for row in sorted(alerts, key=lambda row: (row["action"], row["statement"], row["value"])):
+        made[row["course"], row["minute"], row["kind"], row["analyte"]] = row
+    return list(made.values())
 
 
 def all_taken(person: Person, drug: str) -> list[Row]:

@@ -92,7 +92,7 @@ def of_conditions(
     Parameters
     ----------
     doubt : float
-        Nats added where the diagnosis is provisional or past.
+        Nats added where the diagnosis is provisional or past, or first recorded after the fall.
     standing : float
         Nats added where the condition is not acute: its frequency says how many ever have a low count, not how many
         get one within the reference window.
@@ -127,7 +127,10 @@ def of_conditions(
     lasts = ~col("acute") | col("days").is_null() | (excess < _MOST * _TAU)
     bounded = here.filter(in_time, lasts).with_columns(timing=timing)
     floored = when(col("acute") & (excess <= 0.0) & (col("timing") < 0.0)).then(lit(0.0)).otherwise(col("timing"))
-    unsure = when(col("certainty").is_in(["provisional", "past"])).then(lit(doubt)).otherwise(lit(0.0))
+    # A standing condition first written down after the fall may be its result, or older than its date.
+    afterwards = ~col("acute") & (col("start") > col("onset") + DAY).fill_null(False)
+    doubtful = col("certainty").is_in(["provisional", "past"]) | afterwards
+    unsure = when(doubtful).then(lit(doubt)).otherwise(lit(0.0))
     lasting = when(col("acute")).then(lit(0.0)).otherwise(lit(standing))
     scored = bounded.with_columns(timing=floored * scale, prior=col("log_frequency") + unsure + lasting).with_columns(
         against=-((col("timing") + col("prior")) * 1e6 + 0.5).floor(), began=col("start").fill_null(0)
