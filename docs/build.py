@@ -29,7 +29,7 @@ from leukopenia.report.why import usual_onset
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "docs" / "reference" / "generated"
 SHEETS = ROOT / "src" / "leukopenia" / "knowledge" / "datasheets"
-ROOMS = ("read", "harmonise", "reference", "detect", "explain")
+ROOMS = ("read", "harmonise", "reference", "detect", "explain", "monitor")
 COPIED = {"GLOSSARY.md": "glossary.md", "CHANGELOG.md": "changelog.md", "DEVELOPERS.md": "developers.md"}
 """Pages of the root that the site shows as well."""
 
@@ -383,14 +383,21 @@ def scenario_pages() -> Iterator[tuple[str, str]]:
     yield "scenarios/index.md", "# Scenarios\n\n" + "".join(f"- [{room}]({room}.md)\n" for room in ROOMS)
     for room in ROOMS:
         texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "spec" / room).glob("*.yaml"))]
-        told = [scenario(yaml.safe_load(text)) for text in texts]
+        told = [scenario(one) for text in texts for one in _in_file(yaml.safe_load(text))]
         yield f"scenarios/{room}.md", "\n".join([f"# Scenarios: {room}\n", *told])
+
+
+def _in_file(found: Any) -> list[Mapping[str, Any]]:
+    """A file holds one scenario or a list of them."""
+    return found if isinstance(found, list) else [found]
 
 
 def scenario(found: Mapping[str, Any]) -> str:
     """One scenario: what it is about, what is given, what is expected."""
     given = {name: value for name, value in found.items() if name not in _WRITTEN_IN_WORDS}
-    blocks = [*_blocks(given, "Given"), *_blocks(found.get("expect", {}), "Expected")]
+    expected = found.get("expect", {})
+    named = {"alerts": expected} if isinstance(expected, str) else expected
+    blocks = [*_blocks(given, "Given"), *_blocks(named, "Expected")]
     return "\n".join([f"## {escaped(found['title'])}\n", f"{escaped(found['reason'].strip())}\n", *blocks])
 
 

@@ -117,4 +117,10 @@ REASONS = {
     "no_unit": "no unit",
     "unit_not_allowed": "the unit is not on the list of the policy",
     "unknown_analyte": "no such analyte",
+    # monitor
+    "start_not_seen": "the records begin when the drug was already taken, or too near its start to know",
+    "only_orders": "the drug was ordered, and nothing says that it was taken",
+    "no_dose": "the records do not say for how long the drug was taken",
+    "population_unknown": "rules differ between populations, and to which the person belongs is not known",
+    "no_rule_found": "no rule was found for this drug and jurisdiction",
 }

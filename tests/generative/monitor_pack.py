@@ -94,7 +94,7 @@ BANDS = [
         "rule_id=new analyte=neutrophils below=2.4 fall_by=1.5 fall_within_days=14 action=count_more_often "
         "next_interval_days=3.5 until_at_or_above=2.4"
     ),
-    band("rule_id=new analyte=neutrophils below=1.0 action=stop"),
+    band("rule_id=new analyte=neutrophils below=1.0 action=stop confirm_hours=24"),
     band("rule_id=new analyte=neutrophils at_or_above=1.0 below=1.5 action=seek_advice next_interval_days=30"),
     band("rule_id=new analyte=wbc below=3.0 action=stop_for_good next_interval_days=1 until_at_or_above=3.5"),
     band(

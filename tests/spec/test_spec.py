@@ -31,7 +31,8 @@ def _reasons(tables: Mapping[str, pl.DataFrame]) -> set[str]:
 
 
 def test_every_file_is_a_scenario_of_a_room() -> None:
-    files = {path for path in SPEC.rglob("*") if path.is_file()}
+    # The rule packs of drug monitoring have a form, and a runner, of their own.
+    files = {path for path in SPEC.rglob("*") if path.is_file() and path.parent.name != "monitor"}
     assert files == {SPEC / f"{scenario.name}.yaml" for scenario in ALL}
     assert {scenario.room for scenario in ALL} == set(ROOMS)
 

@@ -106,7 +106,11 @@ def _slots(boundaries: Frame, draws: Frame) -> Frame:
         at=((col("day") + 1) * DAY - 1) * 4 + col("order"), one=lit(1).cast(nw.Int64)
     )
     over = {"order_by": ["at"]}
-    numbered = placed.with_columns(slot=col("one").cum_sum().over(*TRACK, **over).cast(nw.Int64) - 1)
+    numbered = placed.with_columns(
+        slot=col("one").cum_sum().over(*TRACK, **over).cast(nw.Int64) - 1,
+        grace=col("latest").shift(1).over(*TRACK, **over),
+        before_order=col("order").shift(1).over(*TRACK, **over),
+    )
     marks = placed.select(*TRACK, "at", boundary="one")
     counts = draws.select(*TRACK, at=col("minute") * 4, boundary=lit(0).cast(nw.Int64))
     walked = nw.concat([marks, counts]).with_columns(
@@ -131,7 +135,7 @@ def _slots(boundaries: Frame, draws: Frame) -> Frame:
 
 
 def _fulfilled(slots: Frame) -> Frame:
-    """Add `fulfilled`, and `reached`: minus the first count from here on.
+    """Add `fulfilled`, `repeats`, and `reached`: minus the first count from here on.
 
     A due date is left open by its own slot if that holds no count, or only one that the due date before takes. The
     latter is so if that one is as open itself: the answer is copied from there, however far back.
@@ -139,12 +143,11 @@ def _fulfilled(slots: Frame) -> Frame:
     over = {"order_by": ["slot"]}
     is_due = col("order") == DUE
     before = slots.with_columns(
-        grace=col("latest").shift(1).over(*TRACK, **over),
-        before_due=one(is_due).shift(1).over(*TRACK, **over),
         last_seen=when(col("last").is_null()).then(lit(NEVER)).otherwise(col("last")),
         ahead=when(col("first").is_null()).then(lit(NEVER)).otherwise(-col("first")),
         backwards=-col("slot"),
-    ).with_columns(early=one((col("first") // DAY <= col("grace")).fill_null(False)))
+        early=one((col("first") // DAY <= col("grace")).fill_null(False)),
+    )
     own = (
         when(~is_due | (col("n") > 1) | ((col("n") == 1) & (col("early") == 0)))
         .then(lit(0))
@@ -162,22 +165,19 @@ def _fulfilled(slots: Frame) -> Frame:
         last_count=col("last_seen").cum_max().over(*TRACK, **over),
         reached=col("ahead").cum_max().over(*TRACK, order_by=["backwards"]),
     )
-    taken = (col("before_due") == 1) & (col("before_open") == 1) & (col("early") == 1)
-    own_count = when(taken.fill_null(False)).then(col("second")).otherwise(col("first"))
+    waiting = ((col("before_order") == DUE) & (col("before_open") == 1)).fill_null(False)
+    own_count = when(waiting & (col("early") == 1)).then(col("second")).otherwise(col("first"))
     late = (col("left_open") == 1) & (col("next_early") == 1)
     return looked.with_columns(
-        fulfilled=when(is_due & (col("left_open") == 0)).then(own_count).when(is_due & late).then(col("next_first"))
+        fulfilled=when(is_due & (col("left_open") == 0)).then(own_count).when(is_due & late).then(col("next_first")),
+        repeats=one(waiting & (col("early") == 0)),
     )
 
 
 def _answers(answered: Frame) -> Frame:
     over = {"order_by": ["slot"]}
-    after = answered.with_columns(
-        missing=one((col("order") == DUE) & col("fulfilled").is_null()),
-        next_count=col("reached").shift(-1).over(*TRACK, **over),
-    ).with_columns(
-        next_count=when(col("next_count") != NEVER).then(-col("next_count")),
-        repeats=col("missing").shift(1).over(*TRACK, **over),
+    after = answered.with_columns(next_count=col("reached").shift(-1).over(*TRACK, **over)).with_columns(
+        next_count=when(col("next_count") != NEVER).then(-col("next_count"))
     )
     is_baseline = col("kind") == "baseline"
     baseline = when(col("last_count") >= col("closed") * DAY).then(col("last_count"))
@@ -186,7 +186,7 @@ def _answers(answered: Frame) -> Frame:
         .with_columns(
             fulfilled=when(is_baseline).then(baseline).otherwise(col("fulfilled")),
             latest=when(is_baseline).then(col("due")).otherwise(col("latest")),
-            repeats=when(is_baseline).then(lit(0)).otherwise(col("repeats").fill_null(0)),
+            repeats=when(is_baseline).then(lit(0)).otherwise(col("repeats")),
             closed=when(is_baseline).then(lit(0)).otherwise(col("closed")),
         )
         .filter(~((col("closed") == 1) & col("fulfilled").is_null()))
