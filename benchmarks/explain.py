@@ -9,6 +9,7 @@ the neutrophils), two drug exposures and a condition; then runs it in a process 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -88,7 +89,7 @@ def run(folder: Path, memory_limit: str) -> dict[str, object]:
         mark("end")
         causes = result.tables["causes"]
         candidates = causes.aggregate("count(*) as n, count(distinct episode_id) as e").fetchall()[0]
-    spent = {stage: round(later - at, 1) for (stage, at), (_, later) in zip(marks, marks[1:], strict=False)}
+    spent = {stage: round(later - at, 1) for (stage, at), (_, later) in itertools.pairwise(marks)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     spine = round(sum(value for stage, value in spent.items() if stage != "causes"), 1)
     return {

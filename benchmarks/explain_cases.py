@@ -195,15 +195,18 @@ def _calibration(judged: Sequence[Judged], fit: bool) -> None:
 def _report(name: str, judged: Sequence[Judged], given: Sequence[np.ndarray]) -> None:
     for tag in ("", "confounded", "negative-drug"):
         part = [(case, p) for case, p in zip(judged, given, strict=True) if not tag or tag in case.tags]
-        mean: Callable[[Callable[[Judged, np.ndarray], float]], float] = lambda measure, part=part: float(
-            np.mean([measure(case, p) for case, p in part])
-        )
         print(
-            f"  {name:15} {tag or 'all':14} n {len(part):3}  top-1 {mean(lambda case, p: _among(case, p, 1)):.3f}"
-            f"  top-3 {mean(lambda case, p: _among(case, p, 3)):.3f}  cleared first {sum(_cleared_first(case, p) for case, p in part)}"
-            f"  log {mean(lambda case, p: math.log(max(p[case.right].sum(), 1e-3))):.3f}"
-            f"  Brier {mean(lambda case, p: (1 - p[case.right].sum()) ** 2 + (p[~case.right] ** 2).sum()):.3f}"
+            f"  {name:15} {tag or 'all':14} n {len(part):3}"
+            f"  top-1 {_mean(part, lambda case, p: _among(case, p, 1)):.3f}"
+            f"  top-3 {_mean(part, lambda case, p: _among(case, p, 3)):.3f}"
+            f"  cleared first {sum(_cleared_first(case, p) for case, p in part)}"
+            f"  log {_mean(part, lambda case, p: math.log(max(p[case.right].sum(), 1e-3))):.3f}"
+            f"  Brier {_mean(part, lambda case, p: (1 - p[case.right].sum()) ** 2 + (p[~case.right] ** 2).sum()):.3f}"
         )
+
+
+def _mean(part: Sequence[tuple[Judged, np.ndarray]], measure: Callable[[Judged, np.ndarray], float]) -> float:
+    return float(np.mean([measure(case, p) for case, p in part]))
 
 
 def _naive(documents: Sequence[Mapping[str, Any]], walk: Mapping[str, set[str]], scoring: ModuleType) -> None:
