@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2 import col
 
+from leukopenia import contracts
 from leukopenia.contracts import Knowledge
-from leukopenia.engine import Engine, Frame
+from leukopenia.contracts_monitor import ALERTS
+from leukopenia.engine import Engine, Frame, open_engine
+from leukopenia.harmonising import harmonise, polars_type
 from leukopenia.monitor import alerts as alerts_room
 from leukopenia.monitor import courses as courses_room
 from leukopenia.monitor import coverage as coverage_room
@@ -19,6 +25,8 @@ from leukopenia.monitor import due, fulfilment, rules, thresholds
 from leukopenia.policy import Policy
 
 Row = dict[str, Any]
+
+DAYS_A_MONTH = 30.4375
 
 _WHOLE = (
     *("rule_no", "valid_from", "valid_to", "baseline_days", "restart_days", "stop_days", "end_days", "gap_days"),
@@ -183,19 +191,206 @@ def _first_minute(engine: Engine, exposures: Frame, counts: Frame) -> int:
     return min((int(first) for first in firsts if first is not None), default=0)
 
 
-def worklist(made: Monitored, engine: Engine) -> list[Row]:
+
+def worklist(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> list[Row]:
     """Everybody for whom an alert is open, the most urgent first.
+
+    Parameters
+    ----------
+    made : Monitored
+        What `monitor` gives.
+    engine : Engine
+        Where its frames live.
+    patient, drug : str
+        One person, one ingredient; empty: all.
 
     Returns
     -------
     list of dict
         patient_id, urgency, and `alerts`: the open alerts of the person, the most urgent and then the oldest first.
     """
-    open_alerts = engine.collect(made.alerts.filter(col("open")).drop("open"))
-    ordered = open_alerts.sort("urgency", "minute", "drug", "rule_id", "kind", "analyte")
+    rows = _chosen(made.alerts.filter(col("open")).drop("open"), engine, patient, drug)
+    ordered = rows.sort("urgency", "minute", "drug", "rule_id", "kind", "analyte")
     people: dict[Any, Row] = {}
     for row in ordered.to_dicts():
-        person = people.setdefault(row["patient_id"], {"patient_id": row["patient_id"], "urgency": 9, "alerts": []})
-        person["urgency"] = min(person["urgency"], row["urgency"])
+        blank: Row = {"patient_id": row["patient_id"], "urgency": row["urgency"], "alerts": []}
+        person = people.setdefault(row["patient_id"], blank)
         person["alerts"].append({name: value for name, value in row.items() if name != "patient_id"})
     return sorted(people.values(), key=lambda row: (row["urgency"], row["alerts"][0]["minute"], str(row["patient_id"])))
+
+
+def schedule(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> list[Row]:
+    """The next count of everybody under treatment, by rule and drug: the earliest that is not fulfilled, by date.
+
+    Returns
+    -------
+    list of dict
+        Rows of due_counts whose state is overdue, due or open.
+    """
+    waiting = made.due_counts.filter(col("state").is_in(["overdue", "due", "open"]))
+    rows = _chosen(waiting, engine, patient, drug).sort("due", "patient_id", "drug", "rule_id", "kind")
+    return rows.unique(["patient_id", "rule_id", "drug"], keep="first", maintain_order=True).to_dicts()
+
+
+def unassessed(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> list[Row]:
+    """Persons to whom a rule cannot be applied today, and why: rows of not_assessable."""
+    rows = _chosen(made.not_assessable.filter(col("open")).drop("open"), engine, patient, drug)
+    return rows.sort("patient_id", "drug", "rule_id", "reason", "course").to_dicts()
+
+
+def by_drug(made: Monitored, engine: Engine, drug: str = "") -> list[Row]:
+    """How well each drug was monitored under each rule, over the whole past.
+
+    Returns
+    -------
+    list of dict
+        drug, rule_id, persons, courses, assessed (courses whose schedule can be placed), days (of these), covered (share
+        of these days), n_due, n_fulfilled, n_late, n_missed, and alerts_per_100_months of treatment; those of counts
+        that are due but not overdue are no alerts here.
+    """
+    rows = _chosen(made.coverage, engine, "", drug)
+    raised = _chosen(made.alerts.filter(col("kind") != "due"), engine, "", drug)
+    alerts = raised.group_by("drug", "rule_id").agg(alerts=pl.len().cast(pl.Int64))
+    known = pl.col("days_covered").is_not_null()
+    grouped = rows.group_by("drug", "rule_id").agg(
+        persons=pl.col("patient_id").n_unique(),
+        courses=pl.len(),
+        assessed=known.sum(),
+        days=pl.col("days_on_treatment").filter(known).sum(),
+        covered_days=pl.col("days_covered").sum(),
+        treated=pl.col("days_on_treatment").sum(),
+        **{name: pl.col(name).sum() for name in ("n_due", "n_fulfilled", "n_late", "n_missed")},
+    )
+    joined = grouped.join(alerts, on=["drug", "rule_id"], how="left").with_columns(
+        covered=pl.when(pl.col("days") > 0).then(pl.col("covered_days") / pl.col("days")),
+        alerts_per_100_months=pl.when(pl.col("treated") > 0).then(
+            pl.col("alerts").fill_null(0) * 100 * DAYS_A_MONTH / pl.col("treated")
+        ),
+    )
+    return joined.drop("covered_days", "treated", "alerts").sort("drug", "rule_id").to_dicts()
+
+
+def _chosen(frame: Frame, engine: Engine, patient: str, drug: str) -> pl.DataFrame:
+    asked = frame if not patient else frame.filter(col("patient_id").cast(nw.String) == patient)
+    return engine.collect(asked if not drug else asked.filter(col("drug") == drug))
+
+
+def alerts(
+    exposures: Any,
+    counts: Any,
+    patients: Any = None,
+    observation_periods: Any = None,
+    *,
+    jurisdiction: str,
+    as_of: str = "",
+    policy: Mapping[str, Any] | None = None,
+    knowledge: Knowledge | None = None,
+) -> pl.DataFrame:
+    """Alerts of frames that are already in the shape of the contracts.
+
+    Parameters
+    ----------
+    exposures, counts, patients, observation_periods : pandas, Polars, PyArrow, DuckDB or PySpark frame
+        The tables of those names in `leukopenia.contracts`; the last two may be absent.
+    jurisdiction : str
+        Whose rules apply: us, uk, eu, ...
+    as_of : str
+        The day the question is asked for; empty: the day of the last count.
+    policy : mapping, optional
+        Further changes to the defaults of policy.csv.
+    knowledge : Knowledge, optional
+        With rules of a hospital (`leukopenia.monitor_packs`); absent: those of the package.
+
+    Returns
+    -------
+    polars.DataFrame
+        contracts_monitor.ALERTS, those that are closed included.
+
+    Raises
+    ------
+    UsageError
+        There are no rules for the jurisdiction.
+    """
+    from leukopenia import knowledge as packed
+
+    engine = open_engine("polars")
+    frames = {"exposures": engine.adopt(exposures), "counts": engine.adopt(counts)}
+    ids = dict(frames["exposures"].collect_schema())["patient_id"]
+    for name, given, table in (
+        ("patients", patients, contracts.PATIENTS),
+        ("observation_periods", observation_periods, contracts.OBSERVATION_PERIODS),
+    ):
+        absent = _empty(table, pl.String if ids == nw.String else pl.Int64)
+        frames[name] = engine.adopt(absent if given is None else given)
+    asked = {**(policy or {}), "monitor.jurisdiction": jurisdiction} | ({"as_of": as_of} if as_of else {})
+    chosen = Policy.of(asked)
+    made = monitor(
+        **frames,
+        engine=engine,
+        knowledge=knowledge or packed.load(),
+        policy=chosen,
+        as_of=chosen.as_of if chosen.as_of is not None else last_minute(engine, frames["counts"]),
+    )
+    return engine.collect(made.alerts).sort(*ALERTS.key)
+
+
+def _empty(table: contracts.Table, ids: type[pl.DataType]) -> pl.DataFrame:
+    return pl.DataFrame(schema={name: polars_type(table, name, ids) for name in table.names})
+
+
+def last_minute(engine: Engine, counts: Frame) -> int:
+    """The end of the last day on which a count stands."""
+    last = engine.collect(counts.select(col("minute").max())).item()
+    return 0 if last is None else (int(last) // 1440 + 1) * 1440 - 1
+
+
+@contextmanager
+def of_sources(
+    sources: Sequence[Path],
+    policy: Policy,
+    knowledge: Knowledge,
+    *,
+    engine: str = "duckdb",
+    progress: Callable[[str], None] = lambda stage: None,
+    site_map: str = "",
+    **reading: Any,
+) -> Iterator[tuple[Monitored, Engine, int]]:
+    """Read records and monitor them; the engine is closed at the end.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Whatever `run` reads.
+    policy : Policy
+        monitor.*, as_of.
+    knowledge : Knowledge
+        The rules, those of a hospital's own pack included.
+    engine, progress, site_map, **reading
+        As in `leukopenia.api.run`.
+
+    Yields
+    ------
+    tuple of Monitored, Engine and int
+        The tables, where they live, and the minute the question is asked for.
+    """
+    from leukopenia import api
+
+    opened = open_engine(engine)
+    try:
+        with tempfile.TemporaryDirectory(prefix="leukopenia-stage-") as stage:
+            progress("read")
+            raws = api.read_all([*sources], opened, Path(stage), **reading)
+            progress("harmonise")
+            made = harmonise(raws, opened, knowledge, policy, api.maps(site_map))
+            counts = opened.materialise(made.counts, "counts")
+            as_of = policy.as_of if policy.as_of is not None else last_minute(opened, counts)
+            progress("monitor")
+            yield (
+                monitor(
+                    made.exposures, counts, made.patients, made.observation_periods, opened, knowledge, policy, as_of
+                ),
+                opened,
+                as_of,
+            )
+    finally:
+        opened.close()
