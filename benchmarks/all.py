@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient.
+"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient, a million episodes explained.
 
 python benchmarks/all.py
 """
@@ -19,6 +19,7 @@ RUNS = (
     ("cohort.py", "100_000_000", "--repeat", "1", "--memory-limit", "500MB"),
     ("fhir_ingest.py",),
     ("one_patient.py",),
+    ("explain.py", "500_000"),
 )
 
 
