@@ -29,7 +29,7 @@ def rates(causes: Frame, exposures: Frame, conditions: Frame) -> Frame:
     led = causes.group_by("cause_id").agg(
         candidate_in=nw.len().cast(nw.Int64),
         leads_in=when(col("rank") == 1).then(1).otherwise(0).sum().cast(nw.Int64),
-        expected=col("probability").sum(),
+        expected=(col("probability") * 1e9 + 0.5).floor().cast(nw.Int64).sum().cast(nw.Int64),
     )
     had = (
         conditions.select("patient_id", cause_id="condition")
@@ -39,6 +39,7 @@ def rates(causes: Frame, exposures: Frame, conditions: Frame) -> Frame:
     )
     joined = led.join(_taken(exposures), on="cause_id", how="left").join(had, on="cause_id", how="left")
     known = joined.with_columns(
+        expected=col("expected").cast(nw.Float64) * 1e-9,
         persons=nw.coalesce("persons_exposed", "persons_recorded"),
         rate=col("leads_in") * lit(_PER) * col("days_exposed") ** -1.0,
         rate_low=_low() * lit(_PER) * col("days_exposed") ** -1.0,
@@ -51,10 +52,13 @@ def _taken(exposures: Frame) -> Frame:
     spans = exposures.select(
         "patient_id",
         cause_id="ingredient",
-        days=((col("end") - col("start")).cast(nw.Float64) * (1 / _DAY) + 1.0),
+        minutes=col("end") - col("start") + _DAY,
     )
-    per_person = spans.group_by("cause_id", "patient_id").agg(days=col("days").sum())
-    return per_person.group_by("cause_id").agg(persons_exposed=nw.len().cast(nw.Int64), days_exposed=col("days").sum())
+    per_person = spans.group_by("cause_id", "patient_id").agg(minutes=col("minutes").sum().cast(nw.Int64))
+    return per_person.group_by("cause_id").agg(
+        persons_exposed=nw.len().cast(nw.Int64),
+        days_exposed=col("minutes").sum().cast(nw.Int64).cast(nw.Float64) * (1 / _DAY),
+    )
 
 
 def _low() -> nw.Expr:

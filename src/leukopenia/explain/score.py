@@ -121,16 +121,12 @@ def partners(candidates: Frame, evidence: Frame, interactions: Frame) -> Frame:
 def causes(candidates: Frame, clues: Frame, partners: Frame, temperature: float) -> Frame:
     """contracts.CAUSES: every candidate with its terms, score, probability and rank."""
     key = ["episode_id", "cause_id"]
-    summed = clues.group_by(*key).agg(
-        **{
-            f"said_{factor}": when(col("factor") == factor).then(col("effect")).otherwise(0.0).sum()
-            for factor in FACTORS
-        }
-    )
+    summed = clues.group_by(*key).agg(**{f"said_{factor}": _of(factor).sum().cast(nw.Int64) for factor in FACTORS})
     joined = candidates.join(summed, on=key, how="left").join(partners, on=key, how="left")
     own = {"course", "rechallenge", "dose", "history"}
     terms = {
-        factor: col(f"said_{factor}").fill_null(0.0) + (col(factor) if factor in own else 0.0) for factor in FACTORS
+        factor: col(f"said_{factor}").fill_null(0).cast(nw.Float64) * 1e-6 + (col(factor) if factor in own else 0.0)
+        for factor in FACTORS
     }
     known = joined.with_columns(
         **terms, interaction=col("interaction").fill_null(0.0), partner=col("partner").fill_null("")
@@ -142,21 +138,31 @@ def causes(candidates: Frame, clues: Frame, partners: Frame, temperature: float)
     return _ranked(scored, temperature).select(*CAUSES.names)
 
 
+def _of(factor: str) -> nw.Expr:
+    """Effects in millionths: whole numbers add to the same sum in any order."""
+    return when(col("factor") == factor).then((col("effect") * 1e6 + 0.5).floor()).otherwise(0.0).cast(nw.Int64)
+
+
 def _ranked(scored: Frame, temperature: float) -> Frame:
     """Ranks rest on millionths, so that engines whose logarithms differ in the last bit agree."""
     episode = "episode_id"
     placed = scored.with_columns(
         below=-(col("score") * 1e6 + 0.5).floor(), best=col("score").max().over(episode)
-    ).with_columns(weight=((col("score") - col("best")) * (1 / temperature)).exp())
+    ).with_columns(weight=_whole(((col("score") - col("best")) * (1 / temperature)).exp()))
     shared = placed.with_columns(
-        total=col("weight").sum().over(episode),
+        total=col("weight").sum().over(episode).cast(nw.Int64),
         rank=col("cause_id").cum_count().over(episode, order_by=["below", "cause_id"]).cast(nw.Int64),
     )
     against = when(col("course_clue").is_in(list(AGAINST)))
     return shared.with_columns(
-        probability=col("weight") * col("total") ** -1.0,
+        probability=col("weight").cast(nw.Float64) * col("total").cast(nw.Float64) ** -1.0,
         against=against.then(col("course_clue")).otherwise(lit("")),
     )
+
+
+def _whole(weight: nw.Expr) -> nw.Expr:
+    """Weights in units of 10^-12, for the same reason."""
+    return (weight * 1e12 + 0.5).floor().cast(nw.Int64)
 
 
 def own_rows(causes: Frame, own: Own) -> Frame:
