@@ -80,8 +80,8 @@ def run(
         opened = open_engine(name, memory_limit=memory_limit, threads=threads)
         undo.callback(opened.close)
         progress("read")
-        raws = _read_all(sources, opened, stage, format, mapping)
-        made = pipeline.run(raws, opened, knowledge.load(), chosen, _maps(site_map), progress)
+        raws = read_all(sources, opened, stage, format, mapping)
+        made = pipeline.run(raws, opened, knowledge.load(), chosen, site_maps_of(site_map), progress)
         undo.pop_all()
     kind = frame or ("polars" if files else _kind(_a_frame(first)))
     return Result(made, opened, chosen, kind, [path for raw in raws for path in raw.files], stage)
@@ -118,7 +118,7 @@ def inspect(
     with tempfile.TemporaryDirectory(prefix="leukopenia-") as stage:
         try:
             raw = read(source, engine, Path(stage), format=format, mapping=mapping)
-            return inspection.inspect(raw, engine, knowledge.load(), _maps(site_map))
+            return inspection.inspect(raw, engine, knowledge.load(), site_maps_of(site_map))
         finally:
             engine.close()
 
@@ -219,7 +219,7 @@ def _kind(frame: Any) -> str:
     return {"pandas": "pandas", "pyarrow": "pyarrow", "polars": "polars"}.get(module, "native")
 
 
-def _read_all(
+def read_all(
     sources: Sequence[Any], engine: Engine, stage: Path, format: str, mapping: Mapping[str, Any] | None
 ) -> list[Raw]:
     raws: list[Raw] = []
@@ -234,7 +234,7 @@ def _read_all(
     return raws
 
 
-def _maps(site_map: str | Path) -> Mapping[str, Rows]:
+def site_maps_of(site_map: str | Path) -> Mapping[str, Rows]:
     from leukopenia import knowledge
 
     known = knowledge.site_maps()

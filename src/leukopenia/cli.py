@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leukopenia import cli_monitor
 from leukopenia.errors import EXIT_CODES, LeukopeniaError, OutputError, SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -155,6 +156,9 @@ def explain(
         print(*told, sep="\n")
 
 
+app.command()(cli_monitor.monitor)
+
+
 @app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
@@ -196,13 +200,28 @@ def demo(
 @app.command()
 def knowledge(
     id: Annotated[
-        str, typer.Argument(help="A table, a cause, a standard, an interval or a code; empty: the tables.")
+        str,
+        typer.Argument(
+            help="A table, a cause, a rule, a standard, an interval or a code; empty: the tables; or check."
+        ),
     ] = "",
+    file: Annotated[Path | None, typer.Argument(help="After `check`: a hospital's own monitoring rules.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Look rows of knowledge up, with their sources."""
+    """Look rows of knowledge up, with their sources; or check a hospital's own monitoring rules."""
     from leukopenia.lookup import look_up, print_rows
 
+    if id == "check":
+        if file is None:
+            raise UsageError("There is nothing to check.", "", "leukopenia knowledge check FILE")
+        cli_monitor.check(file, as_json)
+        return
+    if id.startswith("rule:") and not as_json:
+        from leukopenia.knowledge import load
+        from leukopenia.monitor_packs import describe
+
+        print(*describe(id, load()), sep="\n")
+        return
     found = look_up(id)
     if as_json:
         print(json.dumps(found, ensure_ascii=False))

@@ -41,6 +41,9 @@ BASELINES = ("required", "when_at_risk", "none")
 PURPOSES = ("start", "continue", "resume", "restart")
 ANALYTES = ("wbc", "neutrophils", "lymphocytes", "monocytes", "eosinophils", "basophils", "platelets", "haemoglobin")
 
+_LEAST_HAEMOGLOBIN = 30.0
+"""No rule lets the haemoglobin fall so low (g/L): a limit below this is one in g/dL."""
+
 Check = Callable[[str], str]
 
 
@@ -63,6 +66,11 @@ def problems(parts: Parts, files: Files) -> list[Problem]:
     """Everything that is wrong in a pack, in the order of the files."""
     found = [problem for part, rows in parts.items() for problem in _of_cells(files[part], part, rows)]
     return found or [*_of_rows(parts, files), *_of_bands(files["thresholds"], parts["thresholds"])]
+
+
+def _numbered(file: str, rows: Rows) -> list[tuple[int, Mapping[str, str]]]:
+    """Rows with the number that a reader of the file sees: a CSV has its header in row 1."""
+    return list(enumerate(rows, start=2 if file.endswith(".csv") else 1))
 
 
 # Cells
@@ -187,7 +195,7 @@ def _of_cells(file: str, part: str, rows: Rows) -> list[Problem]:
         Problem(
             file, number, column, f"{row[column]!r} cannot stand here." if row[column] else "nothing is here.", said
         )
-        for number, row in enumerate(rows, start=1)
+        for number, row in _numbered(file, rows)
         for column, check in _CHECKS[part].items()
         if (said := check(row[column]))
     ]
@@ -202,16 +210,16 @@ def _of_rows(parts: Parts, files: Files) -> list[Problem]:
     for part in ("phases", "thresholds"):
         found += [
             Problem(files[part], number, "rule_id", f"{row['rule_id']!r} is no rule of the pack.", _names(rules))
-            for number, row in enumerate(parts[part], start=1)
+            for number, row in _numbered(files[part], parts[part])
             if row["rule_id"] not in rules
         ]
     found += [
         problem
-        for number, row in enumerate(parts["rules"], start=1)
+        for number, row in _numbered(files["rules"], parts["rules"])
         for problem in _of_rule(files["rules"], number, row)
     ]
     phases = parts["phases"]
-    return found + [problem for number in range(len(phases)) for problem in _of_phase(files["phases"], phases, number)]
+    return found + [problem for place in range(len(phases)) for problem in _of_phase(files["phases"], phases, place)]
 
 
 def _names(rules: Iterable[str]) -> str:
@@ -221,7 +229,7 @@ def _names(rules: Iterable[str]) -> str:
 def _twice(file: str, part: str, rows: Rows) -> list[Problem]:
     seen: set[tuple[str, ...]] = set()
     found = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in _numbered(file, rows):
         key = tuple(row[column] for column in known.KEYS[f"monitoring_{part}"])
         if key in seen:
             found.append(Problem(file, number, "", "the same row stands twice.", "Take one out."))
@@ -242,11 +250,11 @@ def _of_rule(file: str, number: int, row: Mapping[str, str]) -> list[Problem]:
 
 
 def _of_phase(file: str, phases: Rows, place: int) -> list[Problem]:
-    row = phases[place]
+    number, row = _numbered(file, phases)[place]
     start, end = float(row["from_day"]), float(row["to_day"] or "inf")
     if end <= start:
         remedy = "It is the first day on which the phase no longer holds."
-        return [Problem(file, place + 1, "to_day", "the phase ends before it begins.", remedy)]
+        return [Problem(file, number, "to_day", "the phase ends before it begins.", remedy)]
     others = [
         other
         for other in phases[:place]
@@ -255,16 +263,18 @@ def _of_phase(file: str, phases: Rows, place: int) -> list[Problem]:
     if not any(start < float(other["to_day"] or "inf") and float(other["from_day"]) < end for other in others):
         return []
     remedy = "End the earlier phase on the day on which the later one begins."
-    return [Problem(file, place + 1, "from_day", "another phase holds these days.", remedy)]
+    return [Problem(file, number, "from_day", "another phase holds these days.", remedy)]
 
 
 def _of_bands(file: str, bands: Rows) -> list[Problem]:
     groups: dict[tuple[str, ...], list[tuple[float, float, int]]] = {}
     found = []
-    for number, row in enumerate(bands, start=1):
+    for number, row in _numbered(file, bands):
         low, high = float(row["at_or_above"] or 0), float(row["below"] or "inf")
         if low >= high:
             found.append(Problem(file, number, "below", "the band holds no value.", "below must exceed at_or_above."))
+        if row["analyte"] == "haemoglobin" and min(low or _LEAST_HAEMOGLOBIN, high) < _LEAST_HAEMOGLOBIN:
+            found.append(Problem(file, number, "below", "haemoglobin is told in g/L.", "Write 80 for 8 g/dL."))
         if bool(row["fall_by"]) != bool(row["fall_within_days"]):
             found.append(Problem(file, number, "fall_by", "half a speed.", "Give fall_by and fall_within_days."))
         elif not (row["fall_by"] or row["at_or_above"] or row["below"]):

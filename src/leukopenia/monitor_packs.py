@@ -79,7 +79,7 @@ def read_pack(path: Path) -> Pack:
     _check_parts(path.name, given, "keys {}")
     parts = {part: _completed(path.name, part, given[part]) for part in PARTS if part in given}
     scenarios = tuple(sorted((path.parent / "scenarios").glob("*.yaml")))
-    return Pack(parts, dict.fromkeys(parts, path.name), scenarios)
+    return Pack(parts, {part: f"{path.name} ({part})" for part in parts}, scenarios)
 
 
 def _csv(path: Path) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def _completed(file: str, part: str, rows: Any) -> Rows:
         if unknown := [str(name) for name in row if name not in (*columns, "note")]:
             near = difflib.get_close_matches(unknown[0], columns, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"{part} has {', '.join(columns)}."
-            raise KnowledgeError(f"{file}, row {number}: there is no column {unknown[0]!r}.", "", hint)
+            raise KnowledgeError(f"{file}: there is no column {unknown[0]!r}.", f"Seen in entry {number}.", hint)
         cells = {name: _text(row.get(name)) for name in columns}
         made.append({name: cell or (_BLANK.get(name, "") if part == "rules" else "") for name, cell in cells.items()})
     return tuple(made)
@@ -130,6 +130,21 @@ def _text(cell: Any) -> str:
     if isinstance(cell, list):
         return ";".join(str(part) for part in cell)
     return "" if cell is None else str(cell).strip()
+
+
+def try_scenarios(pack: Pack, knowledge: Knowledge) -> dict[str, list[str]]:
+    """Run the scenarios of a pack: title to what is missing or not expected; an empty list: it holds.
+
+    Raises
+    ------
+    KnowledgeError
+        A scenario cannot be read, or names a rule that neither the pack nor the package has.
+    """
+    from leukopenia.monitor_scenarios import differences, load, raised
+
+    scenarios = [one for path in pack.scenarios for one in load(path)]
+    found = raised(scenarios, pack.added_to(knowledge))
+    return {one.title: differences(one, found[one.title]) for one in scenarios}
 
 
 def describe(rule_id: str, knowledge: Knowledge) -> list[str]:

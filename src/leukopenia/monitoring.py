@@ -15,7 +15,7 @@ from narwhals.stable.v2 import col
 
 from leukopenia import contracts
 from leukopenia.contracts import Knowledge
-from leukopenia.contracts_monitor import ALERTS
+from leukopenia.contracts.monitored import ALERTS
 from leukopenia.engine import Engine, Frame, open_engine
 from leukopenia.harmonising import harmonise, polars_type
 from leukopenia.monitor import alerts as alerts_room
@@ -30,7 +30,19 @@ DAYS_A_MONTH = 30.4375
 
 _WHOLE = (
     *("rule_no", "valid_from", "valid_to", "baseline_days", "restart_days", "stop_days", "end_days", "gap_days"),
-    *("break_days", "watch_days", "irregular_from", "clean", "offset", "opens", "grace", "week", "band", "severity"),
+    *(
+        "break_days",
+        "watch_days",
+        "irregular_from",
+        "clean",
+        "offset",
+        "opens",
+        "begins",
+        "grace",
+        "week",
+        "band",
+        "severity",
+    ),
     *("fall_minutes", "follow_days", "follow_grace", "confirm_minutes", "then_weeks"),
 )
 _TYPES: dict[str, type[pl.DataType]] = {
@@ -42,7 +54,7 @@ _TYPES: dict[str, type[pl.DataType]] = {
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "people": ("rule_no", "population", "valid_from", "valid_to"),
-    "grid": ("rule_no", "clean", "offset", "opens", "grace"),
+    "grid": ("rule_no", "clean", "offset", "opens", "begins", "grace"),
     "stop": ("rule_no", "offset", "opens", "grace"),
     "weeks": ("week",),
     "drugs": ("drug", "gap_days", "break_days", "ruled"),
@@ -71,7 +83,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Monitored:
-    """The tables of the monitor room, see `leukopenia.contracts_monitor`."""
+    """The tables of the monitor room, see `leukopenia.contracts.monitored`."""
 
     courses: Frame
     due_counts: Frame
@@ -114,7 +126,7 @@ def monitor(
     small = {name: _load(engine, name, getattr(made, name)) for name in ("duties", "people", "bands", "drugs")}
     lasting = engine.materialise(courses_room.lasting(exposures, patients, small["drugs"], as_of), "lasting")
     runs = engine.materialise(courses_room.runs(lasting), "runs")
-    first = _first_minute(engine, exposures, counts)
+    first = min(_extremes(engine, exposures, counts, "min"), default=0)
     courses = engine.materialise(courses_room.courses(runs, observation_periods, first), "courses")
     stretches = engine.materialise(courses_room.stretches(runs, courses, small["duties"], small["people"]), "stretches")
     treated = stretches.select("patient_id").unique()
@@ -182,16 +194,6 @@ def _counted(engine: Engine, counts: Frame, made: rules.Rules) -> list[str]:
     return sorted({row["analytes"] for row in made.duties if set(row["analytes"].split(";")) <= lines})
 
 
-def _first_minute(engine: Engine, exposures: Frame, counts: Frame) -> int:
-    """The beginning of the source."""
-    firsts = [
-        engine.collect(frame.select(col(name).min())).item()
-        for frame, name in ((exposures, "start"), (counts, "minute"))
-    ]
-    return min((int(first) for first in firsts if first is not None), default=0)
-
-
-
 def worklist(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> list[Row]:
     """Everybody for whom an alert is open, the most urgent first.
 
@@ -244,9 +246,9 @@ def by_drug(made: Monitored, engine: Engine, drug: str = "") -> list[Row]:
     Returns
     -------
     list of dict
-        drug, rule_id, persons, courses, assessed (courses whose schedule can be placed), days (of these), covered (share
-        of these days), n_due, n_fulfilled, n_late, n_missed, and alerts_per_100_months of treatment; those of counts
-        that are due but not overdue are no alerts here.
+        drug, rule_id, persons, courses, assessed (courses whose schedule can be placed), days (of these), covered
+        (share of these days), n_due, n_fulfilled, n_late, n_missed, and alerts_per_100_months of treatment; those of
+        counts that are due but not overdue are no alerts here, and null where no course can be assessed.
     """
     rows = _chosen(made.coverage, engine, "", drug)
     raised = _chosen(made.alerts.filter(col("kind") != "due"), engine, "", drug)
@@ -263,7 +265,7 @@ def by_drug(made: Monitored, engine: Engine, drug: str = "") -> list[Row]:
     )
     joined = grouped.join(alerts, on=["drug", "rule_id"], how="left").with_columns(
         covered=pl.when(pl.col("days") > 0).then(pl.col("covered_days") / pl.col("days")),
-        alerts_per_100_months=pl.when(pl.col("treated") > 0).then(
+        alerts_per_100_months=pl.when(pl.col("assessed") > 0).then(
             pl.col("alerts").fill_null(0) * 100 * DAYS_A_MONTH / pl.col("treated")
         ),
     )
@@ -295,7 +297,7 @@ def alerts(
     jurisdiction : str
         Whose rules apply: us, uk, eu, ...
     as_of : str
-        The day the question is asked for; empty: the day of the last count.
+        The day the question is asked for; empty: the last day of the frames.
     policy : mapping, optional
         Further changes to the defaults of policy.csv.
     knowledge : Knowledge, optional
@@ -304,7 +306,7 @@ def alerts(
     Returns
     -------
     polars.DataFrame
-        contracts_monitor.ALERTS, those that are closed included.
+        contracts.monitored.ALERTS, those that are closed included.
 
     Raises
     ------
@@ -329,7 +331,7 @@ def alerts(
         engine=engine,
         knowledge=knowledge or packed.load(),
         policy=chosen,
-        as_of=chosen.as_of if chosen.as_of is not None else last_minute(engine, frames["counts"]),
+        as_of=chosen.as_of if chosen.as_of is not None else last_minute(engine, frames["exposures"], frames["counts"]),
     )
     return engine.collect(made.alerts).sort(*ALERTS.key)
 
@@ -338,10 +340,16 @@ def _empty(table: contracts.Table, ids: type[pl.DataType]) -> pl.DataFrame:
     return pl.DataFrame(schema={name: polars_type(table, name, ids) for name in table.names})
 
 
-def last_minute(engine: Engine, counts: Frame) -> int:
-    """The end of the last day on which a count stands."""
-    last = engine.collect(counts.select(col("minute").max())).item()
-    return 0 if last is None else (int(last) // 1440 + 1) * 1440 - 1
+def last_minute(engine: Engine, exposures: Frame, counts: Frame) -> int:
+    """The end of the last day on which a count was taken or a treatment began."""
+    last = max(_extremes(engine, exposures, counts, "max"), default=-1)
+    return (last // 1440 + 1) * 1440 - 1
+
+
+def _extremes(engine: Engine, exposures: Frame, counts: Frame, which: str) -> list[int]:
+    times = ((exposures, "start"), (counts, "minute"))
+    found = [engine.collect(frame.select(getattr(col(name), which)())).item() for frame, name in times]
+    return [int(minute) for minute in found if minute is not None]
 
 
 @contextmanager
@@ -353,7 +361,8 @@ def of_sources(
     engine: str = "duckdb",
     progress: Callable[[str], None] = lambda stage: None,
     site_map: str = "",
-    **reading: Any,
+    format: str = "",
+    mapping: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Monitored, Engine, int]]:
     """Read records and monitor them; the engine is closed at the end.
 
@@ -365,7 +374,7 @@ def of_sources(
         monitor.*, as_of.
     knowledge : Knowledge
         The rules, those of a hospital's own pack included.
-    engine, progress, site_map, **reading
+    engine, progress, site_map, format, mapping
         As in `leukopenia.api.run`.
 
     Yields
@@ -379,11 +388,11 @@ def of_sources(
     try:
         with tempfile.TemporaryDirectory(prefix="leukopenia-stage-") as stage:
             progress("read")
-            raws = api.read_all([*sources], opened, Path(stage), **reading)
+            raws = api.read_all([*sources], opened, Path(stage), format, mapping)
             progress("harmonise")
-            made = harmonise(raws, opened, knowledge, policy, api.maps(site_map))
+            made = harmonise(raws, opened, knowledge, policy, api.site_maps_of(site_map))
             counts = opened.materialise(made.counts, "counts")
-            as_of = policy.as_of if policy.as_of is not None else last_minute(opened, counts)
+            as_of = policy.as_of if policy.as_of is not None else last_minute(opened, made.exposures, counts)
             progress("monitor")
             yield (
                 monitor(

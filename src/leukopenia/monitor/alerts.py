@@ -7,7 +7,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts_monitor import ALERTS, NOT_ASSESSABLE
+from leukopenia.contracts.monitored import ALERTS, NOT_ASSESSABLE
 from leukopenia.monitor.courses import COURSE, DAY, DUTY, one
 from leukopenia.monitor.rules import GENERAL, NOT_TO_START, STOPS
 from leukopenia.monitor.thresholds import LINE, inside_band
@@ -290,7 +290,7 @@ def _after_a_stop(began: Frame, crossings: Frame) -> Frame:
 
 
 def table(parts: list[Frame], duties: Frame) -> Frame:
-    """contracts_monitor.ALERTS."""
+    """contracts.monitored.ALERTS."""
     # A start may be barred twice, by the count before it and by an earlier stop.
     merged = nw.concat(parts).unique(
         subset=[*DUTY, "course", "minute", "kind", "analyte"], keep="last", order_by=["action", "statement", "value"]
@@ -302,7 +302,7 @@ def table(parts: list[Frame], duties: Frame) -> Frame:
 def not_assessable(
     stretches: Frame, courses: Frame, undated: Frame, duties: Frame, people: Frame, counted: list[str]
 ) -> Frame:
-    """contracts_monitor.NOT_ASSESSABLE: courses to which a rule cannot be applied.
+    """contracts.monitored.NOT_ASSESSABLE: courses to which a rule cannot be applied.
 
     Parameters
     ----------
@@ -321,7 +321,6 @@ def not_assessable(
         "end_unknown": ~col("going")
         & (col("last") == 1)
         & (col("end_known") == 0)
-        & (col("only_orders") == 0)
         & (col("dead") == 0)
         & col("next_day").is_null(),
         "no_counts_at_all_in_source": ~col("analytes").is_in(counted),

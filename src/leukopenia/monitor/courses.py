@@ -7,7 +7,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts_monitor import COURSES
+from leukopenia.contracts.monitored import COURSES
 
 Frame = nw.LazyFrame[Any]
 
@@ -146,7 +146,7 @@ def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
         # Of two courses the earlier is over, whatever the gap.
         ongoing_at=supplied & (col("dead") == 0) & col("next_start").is_null(),
         start_known=(col("seen") == 1) & ~only_orders,
-        end_known=(col("end_said") == 1) & ~only_orders,
+        end_known=col("end_said") == 1,
         basis=_basis(),
         reason=when(only_orders)
         .then(lit("only_orders"))

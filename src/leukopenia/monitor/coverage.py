@@ -7,7 +7,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts_monitor import COVERAGE
+from leukopenia.contracts.monitored import COVERAGE
 from leukopenia.monitor.courses import DAY, DUTY, one
 
 Frame = nw.LazyFrame[Any]
@@ -16,7 +16,7 @@ LATE = ("overdue", "missed")
 
 
 def coverage(stretches: Frame, due_counts: Frame, counted: list[str]) -> Frame:
-    """contracts_monitor.COVERAGE.
+    """contracts.monitored.COVERAGE.
 
     A day is covered unless it lies beyond the grace of a scheduled due date for which no count has come yet. Where the
     schedule cannot be placed, or has no fixed interval, nobody knows: null.

@@ -13,7 +13,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts_monitor import DUE_COUNTS
+from leukopenia.contracts.monitored import DUE_COUNTS
 from leukopenia.monitor.courses import DAY, DUTY, NEVER, one
 from leukopenia.monitor.fulfilment import ANSWER, BOUNDARY, DUE, END, START, TRACK, matched
 
@@ -68,11 +68,12 @@ def scheduled(
     """
     present = col("analytes").is_in(counted)
     known = stretches.with_columns(
-        start_unsure=one((col("anchor_known") == 0) | ~present), end_unsure=one((col("end_known") == 0) | ~present)
+        start_unsure=one((col("anchor_known") == 0) | ~present),
+        end_unsure=one((col("end_known") == 0) | (col("only_orders") == 1) | ~present),
     )
     parts = [
         _starts(known),
-        _phases(known, first_low, grids.schedule),
+        *_phases(known, first_low, grids.schedule),
         _ends(known),
         _after_stop(known, grids.stop),
         _after_end(known),
@@ -113,8 +114,11 @@ def _starts(known: Frame) -> Frame:
     )
 
 
-def _phases(known: Frame, first_low: Frame | None, grid: Frame) -> Frame:
-    """The schedule to the end of treatment, or for as long after it as the rule lets it go on."""
+def _phases(known: Frame, first_low: Frame | None, grid: Frame) -> list[Frame]:
+    """The schedule to the end of treatment, or for as long after it as the rule lets it go on; and where phases begin.
+
+    A count before the first day of a phase that follows on days without any does not fulfil its first due date.
+    """
     goes_on = (col("last") == 1) & col("goes_on") & (col("dead") == 0)
     owed = known.filter(col("scheduled")).with_columns(
         last_day=when(goes_on).then(col("to_day") + col("stop_days")).otherwise(col("to_day"))
@@ -134,16 +138,14 @@ def _phases(known: Frame, first_low: Frame | None, grid: Frame) -> Frame:
     # Whoever stopped within the grace owed the count no more.
     closed = one(col("lapsed") & (latest > col("last_day")) & (col("due_day") <= col("to_day")))
     after = col("lapsed") & (col("due_day") > col("to_day"))
-    return _row(
-        in_force,
-        col("due_day"),
-        DUE,
-        when(after).then(lit("after_stop")).otherwise(lit("scheduled")),
-        due=col("due_day"),
-        latest=latest,
-        unsure=when(after & (col("end_unsure") == 1)).then(lit(1)).otherwise(col("start_unsure")),
-        closed=closed,
-    )
+    begun = col("anchor") + col("begins")
+    unsure = when(after & (col("end_unsure") == 1)).then(lit(1)).otherwise(col("start_unsure"))
+    kind = when(after).then(lit("after_stop")).otherwise(lit("scheduled"))
+    facts = {"due": col("due_day"), "latest": latest, "unsure": unsure, "closed": closed}
+    return [
+        _row(in_force.filter(begun > col("from_day")), begun, START, lit("phase")),
+        _row(in_force, col("due_day"), DUE, kind, **facts),
+    ]
 
 
 def _over(known: Frame) -> Frame:
@@ -249,7 +251,7 @@ def due_counts(dues: Frame, stretches: Frame) -> Frame:
     Returns
     -------
     Frame
-        contracts_monitor.DUE_COUNTS in minutes, and next_count, repeats, going (treatment goes on), watched (somebody
+        contracts.monitored.DUE_COUNTS in minutes, and next_count, repeats, going (treatment goes on), watched (somebody
         may still have to act) and until_day.
     """
     courses = stretches.group_by(*DUTY, "course").agg(
@@ -266,10 +268,10 @@ def due_counts(dues: Frame, stretches: Frame) -> Frame:
     watched = (col("going") == 1) | ((col("until_day") <= col("to_day") + col("watch_days")) & (col("next_day") == 1))
     until = col("until_day")
     state = (
-        when(~col("fulfilled").is_null())
-        .then(lit("fulfilled"))
-        .when(col("unsure") == 1)
+        when(col("unsure") == 1)
         .then(lit("unknown"))
+        .when(~col("fulfilled").is_null())
+        .then(lit("fulfilled"))
         .when(until < col("due"))
         .then(lit("open"))
         .when((until <= col("latest")) & (col("kind") != "baseline"))

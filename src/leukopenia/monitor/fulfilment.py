@@ -103,34 +103,33 @@ def _slots(boundaries: Frame, draws: Frame) -> Frame:
     )
     # One number that orders all: four places a minute, counts first, boundaries at the end of their day.
     placed = nw.concat([boundaries, beyond.select(*BOUNDARY)]).with_columns(
-        at=((col("day") + 1) * DAY - 1) * 4 + col("order"), one=lit(1).cast(nw.Int64)
+        at=((col("day") + 1) * DAY - 1) * 4 + col("order")
     )
     over = {"order_by": ["at"]}
     numbered = placed.with_columns(
-        slot=col("one").cum_sum().over(*TRACK, **over).cast(nw.Int64) - 1,
+        slot=col("at").cum_count().over(*TRACK, **over).cast(nw.Int64) - 1,
         grace=col("latest").shift(1).over(*TRACK, **over),
         before_order=col("order").shift(1).over(*TRACK, **over),
     )
-    marks = placed.select(*TRACK, "at", boundary="one")
-    counts = draws.select(*TRACK, at=col("minute") * 4, boundary=lit(0).cast(nw.Int64))
+    marks = placed.select(*TRACK, "at", mark="at")
+    counts = draws.select(*TRACK, at=col("minute") * 4, mark=lit(None).cast(nw.Int64))
     walked = nw.concat([marks, counts]).with_columns(
-        slot=col("boundary").cum_sum().over(*TRACK, **over).cast(nw.Int64),
-        before=col("boundary").shift(1).over(*TRACK, **over),
+        slot=col("mark").cum_count().over(*TRACK, **over).cast(nw.Int64),
+        before=col("at").shift(1).over(*TRACK, **over),
         following=col("at").shift(-1).over(*TRACK, **over),
-        follower=col("boundary").shift(-1).over(*TRACK, **over),
     )
-    leads = col("before").fill_null(1) == 1
+    leads = col("before").is_null() | (col("before") % 4 != 0)
     held = (
-        walked.filter(col("boundary") == 0)
+        walked.filter(col("mark").is_null())
         .group_by(*TRACK, "slot")
         .agg(
             n=nw.len().cast(nw.Int64),
             first=col("at").min() // 4,
-            second=when(leads & (col("follower") == 0)).then(col("following")).max() // 4,
+            second=when(leads & (col("following") % 4 == 0)).then(col("following")).max() // 4,
             last=col("at").max() // 4,
         )
     )
-    joined = numbered.drop("at", "one", "day").join(held, on=[*TRACK, "slot"], how="left")
+    joined = numbered.drop("at", "day").join(held, on=[*TRACK, "slot"], how="left")
     return joined.with_columns(n=col("n").fill_null(0))
 
 

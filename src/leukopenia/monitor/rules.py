@@ -311,7 +311,8 @@ def grid(made: Rules, longest: int, policy: Policy) -> list[Row]:
     Each due day lies one interval after the one before; the interval is that of the phase in which the earlier day
     lies (day 0: the start). Of phases that hold a day the one that began last counts. A phase under a condition is
     in force while the condition holds: `clean` is 1 for the days under it, 0 for those without, -1 where there is none.
-    Rows: rule_no, clean, offset, opens (due day two before), grace.
+    Rows: rule_no, clean, offset, opens (due day two before), begins (the first day of the phase, where nothing was due
+    just before it), grace.
     """
     rows = []
     for duty in made.duties:
@@ -326,24 +327,27 @@ def grid(made: Rules, longest: int, policy: Policy) -> list[Row]:
                     "clean": clean,
                     "offset": day,
                     "opens": days[place - 2][0] if place > 1 else 0,
+                    "begins": begins,
                     "grace": extra,
                 }
-                for place, (day, extra) in enumerate(days)
+                for place, (day, extra, begins) in enumerate(days)
             ]
     return rows
 
 
-def due_days(phases: Sequence[Mapping[str, str]], longest: int, policy: Policy) -> list[tuple[int, int]]:
-    """Due days and grace of one list of phases: up to two due days beyond the longest treatment."""
-    made: list[tuple[int, int]] = []
+def due_days(phases: Sequence[Mapping[str, str]], longest: int, policy: Policy) -> list[tuple[int, int, int | None]]:
+    """Due days, grace and `begins` of one list of phases: up to two due days beyond the longest treatment."""
+    made: list[tuple[int, int, int | None]] = []
     exact, beyond = 0.0, 0
     while beyond < 2:
-        following = _next(phases, exact)
-        if following is None:
+        found = _next(phases, exact)
+        if found is None:
             break
-        exact, interval, given = following
+        following, interval, given = found
+        begins = None if following - interval == exact else math.floor(following - interval)
+        exact = following
         day = math.floor(exact)
-        made.append((day, grace(interval, given, policy)))
+        made.append((day, grace(interval, given, policy), begins))
         beyond += day > longest
     return made
 

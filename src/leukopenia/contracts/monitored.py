@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leukopenia.contracts import Column, Table
+from leukopenia.contracts.shape import Column, Table
 
 _PATIENT = Column("patient_id", "Int64|String", "the person, as the source names it")
 _RULE = Column("rule_id", "String", "the rule (monitoring_rules.csv); empty where no rule is known")
