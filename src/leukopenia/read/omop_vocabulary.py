@@ -43,9 +43,7 @@ class Vocabulary:
         ids = self._engine.collect(occurring)
         if not len(ids):
             return None
-        words = ids.join(self._names(ids), on="concept", how="left").join(
-            self.site_maps_of(ids), on="concept", how="left"
-        )
+        words = ids.join(self._names(ids), on="concept", how="left").join(self._maps(ids), on="concept", how="left")
         known = words.filter(words["concept_name"].is_not_null() | words["standard"].is_not_null())
         return known.select("concept", "standard", "concept_name").sort("concept") if len(known) else None
 
@@ -56,7 +54,7 @@ class Vocabulary:
         frame = table.rename({"concept_id": "concept"})
         return self._about(frame, ids).unique(subset=["concept"], keep="any")
 
-    def site_maps_of(self, ids: pl.DataFrame) -> pl.DataFrame:
+    def _maps(self, ids: pl.DataFrame) -> pl.DataFrame:
         """'Maps to' of the site's own concepts; of several targets the lowest id, always the same one."""
         custom = ids.filter(ids["concept"] >= FIRST_SITE_CONCEPT)
         ends = ("concept_id_1", "concept_id_2")
