@@ -6,18 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
+from narwhals.stable.v2 import col, lit
 
 from leukopenia import cases, contracts, explaining, harmonising, knowledge
 from leukopenia.engine import Engine, open_engine
 from leukopenia.errors import UsageError
 from leukopenia.explain.evidence import Records
+from leukopenia.explain.model import TERMS
 from leukopenia.policy import Policy
 from leukopenia.read.case import SUFFIXES, read_cases
 from leukopenia.report.why import Reason, Words
 
 Row = dict[str, Any]
-_TERMS = ("prior", "timing", "lineage", "clues", "course", "rechallenge", "dose", "history", "interaction")
 _SHOWN = 5
 
 TABLES = ("episodes", "causes", "cause_evidence", "causality", "disagreements", "next_steps")
@@ -125,33 +127,30 @@ def of_source(sources: Sequence[Path], patient: str, policy: Policy, **reading: 
     """
     from leukopenia import api
 
-    with api.run([*sources], policy=policy, frame="polars", **reading) as result:
-        tables = {name: result.tables[name] for name in TABLES}
-        known = result.tables["patients"]["patient_id"].cast(pl.String)
-    lines = pl.col("analyte").is_in(list(policy.names("explain.analytes")))
-    chosen = tables["episodes"].filter(lines)
-    if patient:
-        if patient not in set(known):
-            raise UsageError(
-                "There is no such person in the source.", "", "Check --patient: it is the source's own id."
-            )
-        chosen = chosen.filter(pl.col("patient_id").cast(pl.String) == patient)
-        tables = {
-            name: table.filter(pl.col("episode_id").is_in(chosen["episode_id"].implode()))
-            for name, table in tables.items()
-        }
-    return answers(tables | {"episodes": chosen})
+    lines = col("analyte").is_in(list(policy.names("explain.analytes")))
+    with api.run([*sources], policy=policy, **reading) as result:
+        made, engine = result.made, result.engine
+        wanted = made.episodes.filter(lines)
+        if patient:
+            mine = col("patient_id").cast(nw.String) == patient
+            if engine.collect(made.patients.filter(mine)).is_empty():
+                raise UsageError(
+                    "There is no such person in the source.", "", "Check --patient: it is the source's own id."
+                )
+            wanted = wanted.filter(mine)
+        episodes = engine.collect(wanted)
+        theirs = col("episode_id").is_in(episodes["episode_id"].to_list()) if patient else lit(True)
+        tables = {name: engine.collect(made.frame(name).filter(theirs)) for name in TABLES if name != "episodes"}
+    return answers(tables | {"episodes": episodes})
 
 
-def answers(tables: Mapping[str, pl.DataFrame], ids: Mapping[str, str] | None = None) -> list[Row]:
+def answers(tables: Mapping[str, pl.DataFrame]) -> list[Row]:
     """One object an episode.
 
     Parameters
     ----------
     tables : mapping of str to polars.DataFrame
         episodes, causes, cause_evidence, causality, disagreements and next_steps.
-    ids : mapping of str to str, optional
-        episode_id to the id to give; the episode_id itself where absent.
 
     Returns
     -------
@@ -170,7 +169,7 @@ def answers(tables: Mapping[str, pl.DataFrame], ids: Mapping[str, str] | None = 
         key = (episode["episode_id"],)
         made.append(
             {
-                "id": (ids or {}).get(episode["episode_id"], episode["episode_id"]),
+                "id": episode["episode_id"],
                 "episode": _episode(episode),
                 "causes": [_cause(row, evidence, words) for row in causes.get(key, ())],
                 **_instruments(causality.get(key, ())),
@@ -196,7 +195,7 @@ def _cause(row: Row, evidence: Mapping[tuple[Any, ...], list[Row]], words: Words
         "probability": row["probability"],
         "because": row["because"],
         "argued_against": row["against"],
-        "contributions": {term: row[term] for term in _TERMS},
+        "contributions": {term: row[term] for term in TERMS},
         "for": [_statement(reason) for reason in reasons if reason.effect >= 0],
         "against": [_statement(reason) for reason in reasons if reason.effect < 0],
         "sources": [{"source_id": source, "citation": knowledge.citation(source)} for source in cited],

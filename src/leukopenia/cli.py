@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from leukopenia import cli_monitor
+from leukopenia.cli_options import (
+    AsOf,
+    EngineName,
+    Format,
+    Json,
+    MapFile,
+    Memory,
+    PolicyFile,
+    SiteMap,
+    Source,
+    Sources,
+    mapping_of,
+    policy_of,
+    stages,
+)
 from leukopenia.errors import EXIT_CODES, LeukopeniaError, OutputError, SourceError, UsageError
-
-if TYPE_CHECKING:
-    from leukopenia.policy import Policy
 
 app = typer.Typer(
     add_completion=False,
@@ -26,24 +36,13 @@ app = typer.Typer(
     + "; ".join(f"{code} {str(text).splitlines()[0].rstrip('.')}" for code, text in EXIT_CODES.items()),
 )
 
-Sources = Annotated[list[Path], typer.Argument(help="Files or folders: FHIR, OMOP, MEDS, CSV, Parquet, Excel.")]
-Source = Annotated[Path, typer.Argument(help="A file or folder: FHIR, OMOP, MEDS, CSV, Parquet, Excel.")]
-Format = Annotated[str, typer.Option("--format", help="fhir, omop, meds or results, where it should not be guessed.")]
-Mapping = Annotated[Path | None, typer.Option("--map", help="YAML: the site's words for columns of plain results.")]
-SiteMap = Annotated[str, typer.Option(help="mimic-iii, mimic-iv, eicu, or your own CSV of code,analyte,specimen,unit.")]
-PolicyFile = Annotated[Path | None, typer.Option("--policy", help="YAML of policy values; see `knowledge policy`.")]
-AsOf = Annotated[str, typer.Option(help="The day the question is asked for; default: the last day of the source.")]
-EngineName = Annotated[str, typer.Option("--engine", help="duckdb, polars or spark.")]
-Memory = Annotated[str, typer.Option(help="Memory for DuckDB, such as 500MB; the rest is spilled to disk.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command()
 def run(
     sources: Sources,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables, report.html and manifest.json.")],
     format: Format = "",
-    map: Mapping = None,
+    map: MapFile = None,
     site_map: SiteMap = "",
     policy: PolicyFile = None,
     as_of: AsOf = "",
@@ -59,10 +58,10 @@ def run(
     with stages() as stage:
         result = api.run(
             [*sources],
-            policy=_policy(policy, as_of, redact),
+            policy=policy_of(policy, as_of=as_of, small_cells="yes" if redact else ""),
             engine=engine,
             format=format,
-            mapping=_mapping(map),
+            mapping=mapping_of(map),
             site_map=site_map,
             memory_limit=memory_limit,
             progress=stage,
@@ -86,7 +85,7 @@ def _tell(result: Any, output: Path, as_json: bool) -> None:
 
 @app.command()
 def inspect(
-    source: Source, format: Format = "", map: Mapping = None, site_map: SiteMap = "", as_json: Json = False
+    source: Source, format: Format = "", map: MapFile = None, site_map: SiteMap = "", as_json: Json = False
 ) -> None:
     """What is in there, what is understood, what is not, and a site map to fill in."""
     from leukopenia import api
@@ -94,7 +93,7 @@ def inspect(
 
     with stages() as stage:
         stage("read")
-        found = api.inspect(source, format=format, mapping=_mapping(map), site_map=site_map)
+        found = api.inspect(source, format=format, mapping=mapping_of(map), site_map=site_map)
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -122,7 +121,7 @@ def grade(
     if direction not in ("low", "high"):
         raise UsageError(f"There is no direction {direction!r}.", "", "Choose low or high.")
     rows = _table(file)
-    chosen = _policy(policy, "", False)
+    chosen = policy_of(policy)
     standards = standard or chosen.names("standards")
     graded = api.grade(rows, standards=standards, direction=direction, policy=chosen)
     _print_table(graded, output, as_json)
@@ -133,7 +132,7 @@ def explain(
     sources: Annotated[list[Path], typer.Argument(help="Case histories (YAML) or records, as `run` reads them.")],
     patient: Annotated[str, typer.Option(help="One person of the records.")] = "",
     format: Format = "",
-    map: Mapping = None,
+    map: MapFile = None,
     site_map: SiteMap = "",
     policy: PolicyFile = None,
     as_of: AsOf = "",
@@ -143,13 +142,13 @@ def explain(
     """What did it? Ranked causes with reasons, for case histories or for one person of the records."""
     from leukopenia import answers
 
-    chosen = _policy(policy, as_of, False)
+    chosen = policy_of(policy, as_of=as_of)
     with stages() as stage:
         if len(sources) == 1 and answers.is_cases(sources[0]):
             stage("causes")
             found = answers.of_cases(sources[0], chosen)
         else:
-            reading = {"format": format, "mapping": _mapping(map), "site_map": site_map, "engine": engine}
+            reading = {"format": format, "mapping": mapping_of(map), "site_map": site_map, "engine": engine}
             found = answers.of_source(sources, patient, chosen, progress=stage, **reading)
     for answer in found:
         told = [json.dumps(answer, ensure_ascii=False)] if as_json else answers.lines(answer)
@@ -235,43 +234,6 @@ def cite(result: Annotated[Path, typer.Argument(help="A folder that `run` has wr
     from leukopenia.lookup import cite as entries
 
     print(entries(result))
-
-
-@contextmanager
-def stages() -> Iterator[Callable[[str], None]]:
-    """Shows which stage is at work, on standard error, once it takes longer than a moment."""
-    if not sys.stderr.isatty():
-        yield lambda stage: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("start")
-        yield lambda stage: bar.update(task, description=stage)
-
-
-def _policy(file: Path | None, as_of: str, redact: bool) -> Policy:
-    from leukopenia.policy import Policy
-
-    given = {"as_of": as_of, "small_cells": "yes" if redact else ""}
-    changes = {name: value for name, value in given.items() if value}
-    return Policy.from_file(file, changes) if file else Policy.of(changes)
-
-
-def _mapping(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"The mapping {path.name} cannot be read.", type(error).__name__) from None
-    if not isinstance(found, dict):
-        raise UsageError(f"{path.name} is not a mapping.", "", "Write `patient: MRN` and so on, one to a line.")
-    return found
 
 
 def _table(path: Path) -> Any:

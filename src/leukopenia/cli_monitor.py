@@ -10,6 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leukopenia.cli_options import (
+    AsOf,
+    EngineName,
+    Format,
+    Json,
+    MapFile,
+    PolicyFile,
+    SiteMap,
+    Sources,
+    mapping_of,
+    policy_of,
+    stages,
+)
 from leukopenia.errors import KnowledgeError
 
 if TYPE_CHECKING:
@@ -47,24 +60,22 @@ _REASONS = {
 
 
 def monitor(
-    sources: Annotated[list[Path], typer.Argument(help="Files or folders: FHIR, OMOP, MEDS, CSV, Parquet, Excel.")],
+    sources: Sources,
     jurisdiction: Annotated[str, typer.Option(help="Whose rules apply: us, uk, eu, ...; there is no default.")] = "",
-    as_of: Annotated[
-        str, typer.Option(help="The day the question is asked for; default: the last of the source.")
-    ] = "",
+    as_of: AsOf = "",
     drug: Annotated[str, typer.Option(help="One ingredient.")] = "",
     patient: Annotated[str, typer.Option(help="One person.")] = "",
     pack: Annotated[Path | None, typer.Option(help="Own rules: a folder or YAML, see `knowledge check`.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="YAML of policy values; see `knowledge policy`.")] = None,
-    format: Annotated[str, typer.Option(help="fhir, omop, meds or results, where it should not be guessed.")] = "",
-    map: Annotated[Path | None, typer.Option(help="YAML: the site's words for columns of plain results.")] = None,
-    site_map: Annotated[str, typer.Option(help="A site map by name, or your own CSV.")] = "",
-    engine: Annotated[str, typer.Option(help="duckdb, polars or spark.")] = "duckdb",
+    policy: PolicyFile = None,
+    format: Format = "",
+    map: MapFile = None,
+    site_map: SiteMap = "",
+    engine: EngineName = "duckdb",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the tables and the list.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Who needs a count today, and what does the rule say? The most urgent first."""
-    from leukopenia import cli, knowledge, monitoring, outputs
+    from leukopenia import knowledge, monitoring, outputs
 
     known: Knowledge = knowledge.load()
     if pack is not None:
@@ -73,11 +84,11 @@ def monitor(
         known = read_pack(pack).added_to(known)
     if output is not None:
         outputs.check_target(output)
-    asked = _policy(policy, as_of, jurisdiction)
+    asked = policy_of(policy, **{"as_of": as_of, "monitor.jurisdiction": jurisdiction})
     ingredient = _ingredient(drug, known)
     monitoring.rules.rules(known, asked)
     with (
-        cli.stages() as stage,
+        stages() as stage,
         monitoring.of_sources(
             sources,
             asked,
@@ -86,7 +97,7 @@ def monitor(
             progress=stage,
             site_map=site_map,
             format=format,
-            mapping=cli._mapping(map),
+            mapping=mapping_of(map),
         ) as (made, opened, minute),
     ):
         told = _told(made, opened, minute, patient, ingredient)
@@ -94,14 +105,6 @@ def monitor(
             _write(output, made, opened, told, asked)
     for line in [json.dumps(told, ensure_ascii=False)] if as_json else lines(told):
         print(line)
-
-
-def _policy(file: Path | None, as_of: str, jurisdiction: str) -> Policy:
-    from leukopenia.policy import Policy
-
-    given = {"as_of": as_of, "monitor.jurisdiction": jurisdiction}
-    changes = {name: value for name, value in given.items() if value}
-    return Policy.from_file(file, changes) if file else Policy.of(changes)
 
 
 def _ingredient(drug: str, known: Knowledge) -> str:

@@ -36,7 +36,7 @@ _CHANCES: dict[str, type[pl.DataType]] = {
 _EMPTY = {
     "signs": ("clue", "state", "sign_no"),
     "effects": ("clue", "state", "sign_no", "cause_id", "profile_no", "factor", "effect", "suggests", "source_id"),
-    "interactions": ("cause_id", "partner", "effect", "source_id"),
+    "interactions": ("cause_id", "partner", "effect"),
     "value_criteria": ("clue", "signal", "operator", "limit", "from_minutes", "to_minutes", "sex"),
     "span_criteria": ("clue", "signal", "from_minutes", "to_minutes"),
 }

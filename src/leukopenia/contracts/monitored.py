@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from leukopenia.contracts.shape import Column, Table
+from leukopenia.contracts.shape import PATIENT, Column, Table
 
-_PATIENT = Column("patient_id", "Int64|String", "the person, as the source names it")
 _RULE = Column("rule_id", "String", "the rule (monitoring_rules.csv); empty where no rule is known")
 _DRUG = Column("drug", "String", "ingredient id (drug:...)")
 _COURSE = Column("course", "Int64", "1 for the person's first course of the drug")
@@ -15,7 +14,7 @@ COURSES = Table(
     "one course of treatment of one person with a monitored drug",
     ("patient_id", "drug", "course"),
     (
-        _PATIENT,
+        PATIENT,
         _DRUG,
         _COURSE,
         Column("start", "Int64", "first minute", unit="min"),
@@ -33,7 +32,7 @@ DUE_COUNTS = Table(
     "one count that a rule asks for",
     ("patient_id", "rule_id", "drug", "course", "kind", "due"),
     (
-        _PATIENT,
+        PATIENT,
         _RULE,
         _DRUG,
         _COURSE,
@@ -55,7 +54,7 @@ ALERTS = Table(
     "one thing that a rule asks somebody to look at",
     ("patient_id", "rule_id", "drug", "course", "minute", "kind", "analyte"),
     (
-        _PATIENT,
+        PATIENT,
         _RULE,
         _DRUG,
         _COURSE,
@@ -82,7 +81,7 @@ NOT_ASSESSABLE = Table(
     "a course that a rule cannot be applied to, and why",
     ("patient_id", "rule_id", "drug", "course", "reason"),
     (
-        _PATIENT,
+        PATIENT,
         _RULE,
         _DRUG,
         Column("course", "Int64", "the course; null: no row of the drug has a start", True),
@@ -101,7 +100,7 @@ COVERAGE = Table(
     "how well a course was monitored under a rule",
     ("patient_id", "rule_id", "drug", "course"),
     (
-        _PATIENT,
+        PATIENT,
         _RULE,
         _DRUG,
         _COURSE,

@@ -53,7 +53,7 @@ class DuckDBEngine:
         else:
             tab = ".tsv" in Path(files[0]).name.lower()
             relation = self._connection.read_csv(
-                files,  # type: ignore[arg-type]
+                files,
                 all_varchar=True,
                 header=True,
                 delimiter="\t" if tab else ",",

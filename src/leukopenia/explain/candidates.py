@@ -10,7 +10,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.explain.model import COMBINATION, UNEXPLAINED
+from leukopenia.explain.model import COMBINATION, MOST, OWN, TAU, UNEXPLAINED
 
 Frame = nw.LazyFrame[Any]
 
@@ -20,8 +20,6 @@ _DIAGNOSIS = 30 * DAY
 
 _RECOVERED = "recovered_after_stop"
 _CYCLE = 42.0
-_TAU = 7.0
-_MOST = 6.0
 
 CANDIDATE = (
     "episode_id",
@@ -30,14 +28,8 @@ CANDIDATE = (
     "because",
     "prior",
     "timing",
-    "course",
-    "rechallenge",
-    "dose",
-    "history",
-    "course_clue",
-    "rechallenge_clue",
-    "dose_clue",
-    "history_clue",
+    *OWN,
+    *(f"{name}_clue" for name in OWN),
     "start",
     "end",
     "source",
@@ -119,12 +111,12 @@ def of_conditions(
         when(~col("acute") | col("days").is_null())
         .then(lit(0.0))
         .when(excess > 0.0)
-        .then(-excess * (1 / _TAU))
+        .then(-excess * (1 / TAU))
         .otherwise(lit(math.log(window)) - (reach + 14.0).log())
     )
     in_time = col("start").is_null() | (col("start") <= col("last_low") + _DIAGNOSIS)
     # An acute illness of long ago is no candidate.
-    lasts = ~col("acute") | col("days").is_null() | (excess < _MOST * _TAU)
+    lasts = ~col("acute") | col("days").is_null() | (excess < MOST * TAU)
     bounded = here.filter(in_time, lasts).with_columns(timing=timing)
     floored = when(col("acute") & (excess <= 0.0) & (col("timing") < 0.0)).then(lit(0.0)).otherwise(col("timing"))
     # A standing condition first written down after the fall may be its result, or older than its date.
@@ -178,8 +170,8 @@ def _filled(rows: Frame, because: str) -> Frame:
     """Rows with every column of a candidate; what does not apply is 0 or empty."""
     have = set(rows.collect_schema().names())
     empty: dict[str, nw.Expr] = {
-        **{name: lit(0.0) for name in ("timing", "course", "rechallenge", "dose", "history")},
-        **{f"{name}_clue": lit("") for name in ("course", "rechallenge", "dose", "history")},
+        **{name: lit(0.0) for name in ("timing", *OWN)},
+        **{f"{name}_clue": lit("") for name in OWN},
         **{name: lit(None).cast(nw.Int64) for name in ("start", "end")},
         **{name: lit("") for name in ("source", "row_id")},
     }

@@ -101,7 +101,7 @@ def pattern(scope: Frame, lines: Frame) -> Frame:
     low = when(col("is_low")).then(1).otherwise(0)
     states = {
         f"low_{line}": when(near & (col("analyte") == line) & ~col("is_low").is_null()).then(low).max()
-        for line in ("wbc", *LINES)
+        for line in LINES
     }
     settled = ~(col("limit_high").is_null() | col("value").is_null())
     # A rebound after the nadir is no high count at the fall.
@@ -215,12 +215,9 @@ def of_pattern(pattern: Frame, clues: Frame) -> Frame:
     return long.select(
         "episode_id",
         "clue",
-        lit("").alias("cause"),
         _state(col("met")),
         col("onset").alias("minute"),
-        lit("").alias("source"),
-        lit("").alias("row_id"),
-        lit("").alias("signal"),
+        *_blank("cause", "source", "row_id", "signal"),
     )
 
 
@@ -265,7 +262,7 @@ def of_values(scope: Frame, lines: Frame, findings: Frame, criteria: Frame) -> F
     )
     judged = here.with_columns(met=_met()).filter(~col("met").is_null())
     where = ("minute", "source", "row_id", "signal")
-    return judged.select("episode_id", "clue", lit("").alias("cause"), _state(col("met")), *where)
+    return judged.select("episode_id", "clue", *_blank("cause"), _state(col("met")), *where)
 
 
 def _met() -> nw.Expr:
@@ -309,7 +306,7 @@ def of_spans(scope: Frame, exposures: Frame, conditions: Frame, criteria: Frame,
     present = here.select(
         "episode_id",
         "clue",
-        lit("").alias("cause"),
+        *_blank("cause"),
         lit("present").alias("state"),
         col("start").alias("minute"),
         "source",
@@ -323,15 +320,12 @@ def of_spans(scope: Frame, exposures: Frame, conditions: Frame, criteria: Frame,
         .select(
             "episode_id",
             "clue",
-            lit("").alias("cause"),
             lit("absent").alias("state"),
             "minute",
-            lit("").alias("source"),
-            lit("").alias("row_id"),
-            lit("").alias("signal"),
+            *_blank("cause", "source", "row_id", "signal"),
         )
     )
-    return nw.concat([present, unseen])
+    return nw.concat([present.select(*EVIDENCE), unseen.select(*EVIDENCE)])
 
 
 def of_mentions(scope: Frame, mentions: Frame) -> Frame:
@@ -358,3 +352,7 @@ def merged(parts: list[Frame]) -> Frame:
 
 def _state(met: nw.Expr) -> nw.Expr:
     return when(met).then(lit("present")).otherwise(lit("absent")).alias("state")
+
+
+def _blank(*names: str) -> list[nw.Expr]:
+    return [lit("").alias(name) for name in names]

@@ -20,11 +20,20 @@ COMBINATION = "cond:cytotoxic-chemotherapy"
 """What several cytotoxic drugs of one cycle are together."""
 
 UNEXPLAINED = "unexplained"
-FACTORS = ("clues", "course", "rechallenge", "dose", "history")
+OWN = ("course", "rechallenge", "dose", "history")
+"""Terms that the dates of a drug itself speak to."""
+
+FACTORS = ("clues", *OWN)
 TERMS = ("prior", "timing", "lineage", *FACTORS, "interaction")
 
 SUGGESTS_NOTHING = ("line", "severity", "age", "course")
 """Groups of clues that bring no unrecorded condition into the line-up."""
+
+TAU = 7.0
+"""Days outside its window in which the chance of an onset falls to a third."""
+
+MOST = 6.0
+"""Nats that lying outside its window can cost a candidate."""
 
 _TAIL = math.log(0.975 / 0.025)
 """Half the width of 95 % of a logistic distribution."""
@@ -45,17 +54,21 @@ def profiles(knowledge: Knowledge, policy: Policy) -> list[dict[str, Any]]:
     likelihood = _lineages(knowledge)
     groups = _atc4(knowledge)
     scale = policy.number("explain.prior_scale")
-    rows = sorted((*knowledge["causes_drugs"], *knowledge["causes_conditions"]), key=lambda row: row["id"])
     return [
         _profile(row, number, likelihood, scale, policy) | {"atc4": groups.get(row["id"], "")}
-        for number, row in enumerate(rows)
+        for number, row in enumerate(cause_rows(knowledge))
         if row["lineage"] != "none"
     ]
 
 
-def profile_of(cause: str, knowledge: Knowledge, policy: Policy) -> int:
-    """The number of one cause."""
-    return int(next(row["profile_no"] for row in profiles(knowledge, policy) if row["cause_id"] == cause))
+def cause_rows(knowledge: Knowledge) -> list[Mapping[str, str]]:
+    """Drugs and conditions in one order: the place of a row is its profile_no."""
+    return sorted((*knowledge["causes_drugs"], *knowledge["causes_conditions"]), key=lambda row: row["id"])
+
+
+def profile_of(cause: str, knowledge: Knowledge) -> int:
+    """The profile_no of one cause."""
+    return [row["id"] for row in cause_rows(knowledge)].index(cause)
 
 
 def _profile(
@@ -178,14 +191,13 @@ def own_effects(knowledge: Knowledge, policy: Policy) -> dict[tuple[str, str], t
 
 
 def interactions(knowledge: Knowledge, policy: Policy) -> list[dict[str, Any]]:
-    """cause_id, partner, effect, source_id."""
+    """cause_id, partner, effect."""
     nats = _strengths(knowledge, policy)
     return [
         {
             "cause_id": row["cause"],
             "partner": row["partner"],
             "effect": nats[row["strength"]],
-            "source_id": row["source_id"],
         }
         for row in knowledge["interactions"]
     ]
@@ -197,7 +209,7 @@ def group_ids(knowledge: Knowledge, group: str) -> list[str]:
 
 
 def _members(knowledge: Knowledge, known: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, int]]]:
-    lineage = {row["id"]: row["lineage"] for row in (*knowledge["causes_drugs"], *knowledge["causes_conditions"])}
+    lineage = {row["id"]: row["lineage"] for row in cause_rows(knowledge)}
     members: dict[str, list[tuple[str, int]]] = {}
     for row in known:
         cause = row["cause_id"]

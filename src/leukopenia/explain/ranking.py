@@ -42,9 +42,7 @@ def small_tables(knowledge: Knowledge, policy: Policy) -> dict[str, list[dict[st
     """
     known = model.profiles(knowledge, policy)
     logs = [{**row, "log_alpha": None if row["alpha"] is None else math.log(row["alpha"])} for row in known]
-    no_cause = [
-        row["id"] for row in (*knowledge["causes_drugs"], *knowledge["causes_conditions"]) if row["lineage"] == "none"
-    ]
+    no_cause = [row["id"] for row in model.cause_rows(knowledge) if row["lineage"] == "none"]
     return {
         "profiles": logs,
         "places": [{"cause_id": row["cause_id"], "profile_no": row["profile_no"]} for row in known]
@@ -128,7 +126,7 @@ def rank(
     pattern = keep(evidence.pattern(scope, records.lines), "explain_pattern")
     found = keep(_evidence(scope, pattern, records, small), "explain_evidence")
     own = model.own_effects(knowledge, policy)
-    other = model.profile_of(model.OTHER_DRUG, knowledge, policy)
+    other = model.profile_of(model.OTHER_DRUG, knowledge)
     lined = keep(_line_up(scope, found, records, small, own, other, policy, keep), "explain_candidates")
     known = score.with_lineage(lined, pattern, small["profiles"], policy.number("explain.lineage_scale"))
     clues = score.clue_rows(lined, found, small["signs"], small["effects"], own)

@@ -8,8 +8,8 @@ import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
 from leukopenia.contracts import CAUSE_EVIDENCE, CAUSES
-from leukopenia.explain.model import FACTORS, LINES, TERMS
-from leukopenia.explain.timing import Own
+from leukopenia.explain.model import FACTORS, LINES, OWN, TERMS
+from leukopenia.explain.timing import Own, told
 
 Frame = nw.LazyFrame[Any]
 
@@ -78,21 +78,15 @@ def clue_rows(candidates: Frame, evidence: Frame, signs: Frame, effects: Frame, 
 
 def _named(candidates: Frame, evidence: Frame, own: Own) -> Frame:
     """Clues that name their cause: a positive test for it. What a drug's own dates say is not said twice."""
-    own_clues = [f"{name}_clue" for name in ("course", "rechallenge", "dose", "history")]
+    own_clues = [f"{name}_clue" for name in OWN]
     said = lit(False)
     for name in own_clues:
         said = said | ((col("state") == "present") & (col("clue") == col(name)))
-    factor, effect, source = lit(""), lit(0.0), lit("")
-    for (clue, state), (its_factor, its_effect, its_source) in own.items():
-        this = (col("clue") == clue) & (col("state") == state)
-        factor = when(this).then(lit(its_factor)).otherwise(factor)
-        effect = when(this).then(lit(its_effect)).otherwise(effect)
-        source = when(this).then(lit(its_source)).otherwise(source)
     return (
         evidence.filter(col("cause") != "")
         .rename({"cause": "cause_id"})
         .join(candidates.select("episode_id", "cause_id", *own_clues), on=["episode_id", "cause_id"])
-        .with_columns(factor=factor, effect=effect, source_id=source)
+        .with_columns(**told("clue", own, col("state"))._asdict())
         .filter(col("factor") != "", ~said)
         .select(*CAUSE_EVIDENCE.names)
     )
@@ -115,7 +109,7 @@ def partners(candidates: Frame, evidence: Frame, interactions: Frame) -> Frame:
         .with_columns(weaker=-col("effect"))
     )
     best = met.unique(subset=["episode_id", "cause_id"], keep="first", order_by=["weaker", "partner"])
-    return best.select("episode_id", "cause_id", "partner", interaction="effect", partner_source="source_id")
+    return best.select("episode_id", "cause_id", "partner", interaction="effect")
 
 
 def causes(candidates: Frame, clues: Frame, partners: Frame, temperature: float) -> Frame:
@@ -123,9 +117,8 @@ def causes(candidates: Frame, clues: Frame, partners: Frame, temperature: float)
     key = ["episode_id", "cause_id"]
     summed = clues.group_by(*key).agg(**{f"said_{factor}": _of(factor).sum().cast(nw.Int64) for factor in FACTORS})
     joined = candidates.join(summed, on=key, how="left").join(partners, on=key, how="left")
-    own = {"course", "rechallenge", "dose", "history"}
     terms = {
-        factor: col(f"said_{factor}").fill_null(0).cast(nw.Float64) * 1e-6 + (col(factor) if factor in own else 0.0)
+        factor: col(f"said_{factor}").fill_null(0).cast(nw.Float64) * 1e-6 + (col(factor) if factor in OWN else 0.0)
         for factor in FACTORS
     }
     known = joined.with_columns(
@@ -167,25 +160,11 @@ def _whole(weight: nw.Expr) -> nw.Expr:
 
 def own_rows(causes: Frame, own: Own) -> Frame:
     """The course, rechallenge, dose and history of each drug as rows of evidence."""
-    parts = []
-    for name in ("course", "rechallenge", "dose", "history"):
-        factor, effect, source = lit(""), lit(0.0), lit("")
-        for (clue, state), (its_factor, its_effect, its_source) in own.items():
-            this = (col(f"{name}_clue") == clue) & (lit(state) == "present")
-            factor = when(this).then(lit(its_factor)).otherwise(factor)
-            effect = when(this).then(lit(its_effect)).otherwise(effect)
-            source = when(this).then(lit(its_source)).otherwise(source)
-        parts.append(
-            causes.filter(col(f"{name}_clue") != "")
-            .with_columns(
-                factor=factor,
-                effect=effect,
-                source_id=source,
-                clue=col(f"{name}_clue"),
-                state=lit("present"),
-                minute=col("start"),
-            )
-            .filter(col("factor") != "")
-            .select(*CAUSE_EVIDENCE.names)
-        )
-    return nw.concat(parts)
+    return nw.concat([_own_rows(causes, f"{name}_clue", own) for name in OWN])
+
+
+def _own_rows(causes: Frame, clue: str, own: Own) -> Frame:
+    named = causes.filter(col(clue) != "").with_columns(
+        **told(clue, own)._asdict(), clue=col(clue), state=lit("present"), minute=col("start")
+    )
+    return named.filter(col("factor") != "").select(*CAUSE_EVIDENCE.names)

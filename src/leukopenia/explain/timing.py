@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
+from leukopenia.explain.model import MOST, TAU
 from leukopenia.policy import Policy
 
 Frame = nw.LazyFrame[Any]
 
 DAY = 1440
-_LOWEST = -6.0
 _AFTER = 30 * DAY
 """A drug started no later than this after the onset is shown, argued against."""
 
 _REACH = 200 * DAY
 _CONTINUED = 3 * DAY
-_TAU = 7.0
-"""Days in which the chance of an onset after the last dose falls to a third."""
-
 Own = Mapping[tuple[str, str], tuple[str, float, str]]
 
 
@@ -83,7 +80,7 @@ def timed(exposed: Frame, policy: Policy) -> Frame:
         width=when(narrow).then(lit(1.0)).otherwise(col("high_days") - col("low_days")),
         gap=_days(col("unseen") - end) - col("after_stop_days"),
     )
-    late = when(col("gap") > _TAU * -_LOWEST).then(lit(-_LOWEST)).otherwise(col("gap") * (1 / _TAU))
+    late = when(col("gap") > TAU * MOST).then(lit(MOST)).otherwise(col("gap") * (1 / TAU))
     after = start > onset
     return (
         widened.with_columns(fit=_fit(policy), stopped=when(col("gap") > 0).then(late).otherwise(lit(0.0)))
@@ -151,10 +148,10 @@ def followed(timed: Frame, own: Own) -> Frame:
     }
     marked = seen.with_columns(**clues)
     return marked.with_columns(
-        course=_effect("course_clue", own),
-        rechallenge=_effect("rechallenge_clue", own),
-        history=_effect("history_clue", own),
-        dose_effect=_effect("dose_clue", own),
+        course=told("course_clue", own).effect,
+        rechallenge=told("rechallenge_clue", own).effect,
+        history=told("history_clue", own).effect,
+        dose_effect=told("dose_clue", own).effect,
     )
 
 
@@ -182,12 +179,25 @@ def _course() -> nw.Expr:
     )
 
 
-def _effect(column: str, own: Own) -> nw.Expr:
-    made = lit(0.0)
-    for (clue, state), (_, effect, _) in own.items():
-        if state == "present":
-            made = when(col(column) == clue).then(lit(effect)).otherwise(made)
-    return made
+class Told(NamedTuple):
+    """What a sign that names its cause itself says: term, nats and source; empty and 0 where it has no weight."""
+
+    factor: nw.Expr
+    effect: nw.Expr
+    source_id: nw.Expr
+
+
+def told(column: str, own: Own, state: nw.Expr | None = None) -> Told:
+    """What the clue in a column says; without `state` it is present."""
+    factor, effect, source_id = lit(""), lit(0.0), lit("")
+    for (clue, its_state), (its_factor, its_effect, its_source) in own.items():
+        if state is None and its_state != "present":
+            continue
+        this = col(column) == clue if state is None else (col(column) == clue) & (state == its_state)
+        factor = when(this).then(lit(its_factor)).otherwise(factor)
+        effect = when(this).then(lit(its_effect)).otherwise(effect)
+        source_id = when(this).then(lit(its_source)).otherwise(source_id)
+    return Told(factor, effect, source_id)
 
 
 def best_interval(followed: Frame) -> Frame:
