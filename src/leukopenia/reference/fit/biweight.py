@@ -57,7 +57,7 @@ def robust_limits(
         limits = _on_power_scale(x[None] / scale, np.array([power]), p) * scale
         spread = _on_power_scale(x[drawn] / scale, _powers(x / scale, drawn), p) * scale
     tails = [50 * (1 - confidence), 50 * (1 + confidence)]
-    return limits[0], np.nanpercentile(spread, tails, axis=0).T, power
+    return limits[0], np.nanpercentile(spread, tails, axis=0, method="closest_observation").T, power
 
 
 def _half_are_equal(x: Floats) -> bool:

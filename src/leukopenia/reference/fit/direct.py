@@ -211,7 +211,8 @@ def robust(
         The distribution is known to be symmetric, so no Box-Cox transformation comes first. On skewed results the
         plain method is far off: with log-normal ones of 30 % and n = 40 it errs by 1.0 sd instead of 0.28.
     resamples, seed : int
-        Of the bootstrap.
+        Of the bootstrap. Its 90 % intervals are short: they covered the true limit in 82 to 87 % of simulated
+        log-normal samples of 30 to 110 persons (`parametric`: 85 to 91 %).
 
     Returns
     -------
