@@ -20,7 +20,7 @@ FENCE = 1.5
 ONE_THIRD = 1 / 3
 """Share of the range that a gap must exceed (Reed, Henry and Mason 1971, in the MedCalc manual)."""
 
-_NODES = 120
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(120)
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,10 @@ def dixon_chance(ratio: float, n: int) -> float:
     """
     if n < 3:
         raise UsageError("Dixon's ratio needs three results.", f"There are {n}.", "")
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    x, across = 8 * nodes[:, None], 8 * (nodes[None, :] + 1)
+    x, across = 8 * _NODES[:, None], 8 * (_NODES[None, :] + 1)
     inside = special.ndtr(x + (1 - ratio) * across) - special.ndtr(x)
     density = np.exp(-(x**2 + (x + across) ** 2) / 2) / (2 * np.pi) * inside ** (n - 2)
-    return float(n * (n - 1) * 64 * (weights[:, None] * weights[None, :] * density).sum())
+    return float(n * (n - 1) * 64 * (_WEIGHTS @ density @ _WEIGHTS))
 
 
 Apart = Callable[[Floats, float, int], Floats]
