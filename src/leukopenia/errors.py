@@ -107,6 +107,10 @@ REASONS = {
     "no_published_limit": "no published interval for this analyte, age and sex in the chosen set",
     "age_unknown": "the rule needs an age, and the birth date is not known",
     "neonate_needs_hours": "a newborn's limits need the hour of birth",
+    "no_interval": "a personal limit needs a lower and an upper limit of the population",
+    "not_adult": "personal limits are for adults: the limits of children move with age",
+    "interval_too_narrow": "the interval in force is no wider than the variation of one person",
+    "too_few_earlier_counts": "too few earlier weeks in which all counts of the line are stable",
     # detect
     "no_criteria_for_age": "the standard has no criteria for this age",
     "no_numeric_term": "the standard has no numeric term for this analyte",

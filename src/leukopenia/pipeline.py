@@ -25,6 +25,7 @@ from leukopenia.harmonising import Harmonised, Later, harmonise, polars_type
 from leukopenia.policy import Policy
 from leukopenia.read.raw import Raw
 from leukopenia.reference import choose
+from leukopenia.reference.personal import personal_limits
 
 Progress = Callable[[str], None]
 
@@ -40,6 +41,7 @@ class Tables:
     exposures: Frame
     conditions: Frame
     limits: Later
+    personal_limits: Later
     grades: Later
     episodes: Frame
     risks: Frame
@@ -115,6 +117,7 @@ def run(
         exposures=made.exposures,
         conditions=made.conditions,
         limits=lambda: choose.limits(aged, policy),
+        personal_limits=lambda: personal_limits(aged, knowledge, policy),
         grades=lambda: _grades(_grade(limited, made, knowledge, policy), engine, policy),
         episodes=episodes,
         risks=risks,

@@ -24,6 +24,7 @@ KEYS = {
     "intervals": ("interval_id",),
     "interval_choice": ("context", "analyte", "sex", "age_from_hours"),
     "febrile_neutropenia": ("definition",),
+    "biological_variation": ("analyte", "interval", "sex", "method", "source_id"),
     "mascc": ("item",),
     "cisne": ("item",),
     "site_maps/mimic-iii": ("code",),
@@ -366,3 +367,23 @@ def test_an_item_recorded_in_two_units_has_no_default_unit() -> None:
 def test_a_datasheet_stands_beside_each_table(table: str) -> None:
     sheet = "site_maps" if table.startswith("site_maps/") else table
     assert (KNOWLEDGE / "datasheets" / f"{sheet}.md").is_file()
+
+
+# --- variation within a person
+
+
+def test_variation_is_a_percentage_and_a_range_has_its_ends_in_order() -> None:
+    for row in rows("biological_variation"):
+        for name in ("cv_within", "cv_between"):
+            ends = [float(row[column]) for column in (name, f"{name}_to") if row[column]]
+            assert ends == sorted(ends)
+            assert all(0 < one < 100 for one in ends)
+        assert row["cv_within"]
+
+
+def test_each_white_line_has_one_variation_for_personal_limits() -> None:
+    used = [row for row in rows("biological_variation") if row["use"]]
+    assert sorted(row["analyte"] for row in used) == ["lymphocytes", "neutrophils", "wbc"]
+    assert {(row["use"], row["interval"], row["sex"], row["cv_within_to"]) for row in used} == {
+        ("personal", "week_to_week", "any", "")
+    }

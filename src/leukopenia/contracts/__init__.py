@@ -21,6 +21,7 @@ from leukopenia.contracts.harmonised import (
     MENTIONS,
     OBSERVATION_PERIODS,
     PATIENTS,
+    PERSONAL_LIMITS,
 )
 from leukopenia.contracts.raw import (
     RAW,
@@ -50,6 +51,7 @@ TABLES = {
         EXPOSURES,
         CONDITIONS,
         LIMITS,
+        PERSONAL_LIMITS,
         GRADES,
         EPISODES,
         RISKS,
@@ -91,6 +93,7 @@ __all__ = [
     "NEXT_STEPS",
     "OBSERVATION_PERIODS",
     "PATIENTS",
+    "PERSONAL_LIMITS",
     "RAW",
     "RAW_CONDITIONS",
     "RAW_DRUGS",

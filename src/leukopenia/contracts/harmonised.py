@@ -148,6 +148,23 @@ LIMITS = Table(
     ),
 )
 
+PERSONAL_LIMITS = Table(
+    "personal_limits",
+    "one count of a white line",
+    ("patient_id", "analyte", "minute"),
+    (
+        *COUNT_KEY,
+        number("low", "lower limit of this person for this count, from earlier stable ones", unit=LINE_UNIT),
+        number("setpoint", "what the person's counts fluctuate around", unit=LINE_UNIT),
+        whole("weeks", "earlier weeks with stable counts"),
+        number("own", "how much of the set point is the person's own, 0 to 1; the rest is the population's"),
+        number("population_low", "lower limit in force, beside which this one stands", unit=LINE_UNIT),
+        flag("below", "the count is certainly below the personal limit"),
+        text("reason", "why there is no personal limit, else empty"),
+        text("source_id", "source of the within-person variation"),
+    ),
+)
+
 MENTIONS = Table(
     "mentions",
     "person x clue that a text names",

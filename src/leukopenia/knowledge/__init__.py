@@ -21,6 +21,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "agranulocytosis": ("definition",),
     "agranulocytosis_drugs": ("ingredient",),
     "analytes": ("analyte",),
+    "biological_variation": ("analyte", "interval", "sex", "method", "source_id"),
     "cause_conflicts": ("cause", "topic", "statement"),
     "cause_tests": ("phrase", "cause"),
     "causes_conditions": ("id",),
