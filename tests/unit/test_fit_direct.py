@@ -242,6 +242,17 @@ def test_equal_results_are_refused(method: str) -> None:
     assert "equal" in found.verdict
 
 
+@pytest.mark.parametrize("method", ["nonparametric", "robust", "parametric"])
+def test_two_units_in_one_column_are_refused(method: str) -> None:
+    """Half of the laboratory reports 10^9/L, half 1/uL; a skewed quantity over four decades is no such thing."""
+    rng = np.random.default_rng(8)
+    x = rng.lognormal(1.6, 0.3, 150)
+    found = direct(np.r_[x, 1000 * x], method=method)
+    assert found.refused
+    assert "one unit" in found.verdict
+    assert not direct(rng.lognormal(1.0, 2.0, 300), method=method).refused
+
+
 def test_coarse_rounding_is_refused_by_the_robust_method() -> None:
     found = robust([4.0] * 30 + [5.0] * 10)
     assert found.refused
@@ -252,6 +263,7 @@ def test_coarse_rounding_is_refused_by_the_robust_method() -> None:
     ("given", "said"),
     [
         ({"values": ["4.1", "low"]}, "text"),
+        ({"values": [True, False]}, "flags"),
         ({"values": [4.1, None, 3.2]}, "1 of 3 are missing or infinite"),
         ({"values": [4.1, float("nan"), 3.2]}, "number 2"),
         ({"values": [4.1, -1.0]}, "below 0"),

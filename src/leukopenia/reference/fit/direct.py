@@ -176,8 +176,8 @@ def nonparametric(
     check_confidence(confidence)
     fewest = max(ranks.needed_for_percentile(one) for one in p)
     enough = max(ranks.needed_for_interval(one, confidence) for one in p)
-    if given.n < fewest or given.constant:
-        return _refusal("nonparametric", given, percentiles, confidence, fewest, enough)
+    if unfit := _unfit("nonparametric", given, confidence, fewest, enough):
+        return _refusal("nonparametric", given, percentiles, confidence, enough, unfit)
     survey = given.weighted or strata is not None or clusters is not None
     ends = [
         ranks.woodruff_interval(given, one, confidence, strata, clusters, step)
@@ -221,11 +221,12 @@ def robust(
     """
     given, p = sample(values, counts, positive=not symmetric), probabilities(percentiles)
     check_confidence(confidence)
-    if given.n < FEWEST or given.constant:
-        return _refusal("robust", given, percentiles, confidence, FEWEST, FEWEST)
+    if unfit := _unfit("robust", given, confidence, FEWEST, FEWEST):
+        return _refusal("robust", given, percentiles, confidence, FEWEST, unfit)
     limits, ends, power = robust_limits(given, p, confidence, symmetric, resamples, seed)
     if np.isnan(limits).any():
-        return _refusal("robust", given, percentiles, confidence, FEWEST, FEWEST)
+        coarse = "Half of the results or more are equal: the rounding is too coarse for robust limits."
+        return _refusal("robust", given, percentiles, confidence, FEWEST, coarse)
     scale = "" if symmetric else f" on the Box-Cox scale (power {power:.2f})"
     verdict = f"Robust limits{scale} of {given.n} persons."
     return _limits("robust", given, percentiles, limits, ends, confidence, FEWEST, verdict, power)
@@ -254,8 +255,8 @@ def parametric(
     """
     given, p = sample(values, counts, positive=power != 1), probabilities(percentiles)
     check_confidence(confidence)
-    if given.n < FEWEST or given.constant:
-        return _refusal("parametric", given, percentiles, confidence, FEWEST, FEWEST)
+    if unfit := _unfit("parametric", given, confidence, FEWEST, FEWEST):
+        return _refusal("parametric", given, percentiles, confidence, FEWEST, unfit)
     limits, ends, used = normal_limits(given, p, confidence, power)
     verdict = f"Parametric limits (Box-Cox power {used:.2f}) of {given.n} persons."
     return _limits("parametric", given, percentiles, limits, ends, confidence, FEWEST, verdict, used)
@@ -276,16 +277,21 @@ def _limits(
     return DirectLimits(method, wanted, limits, ends, confidence, given.n, enough, False, verdict, power)
 
 
+def _unfit(method: str, given: Sample, confidence: float, fewest: int, enough: int) -> str:
+    """Why there can be no limits; empty where there can."""
+    if given.n < fewest:
+        more = f", their {confidence:.0%} intervals {enough}" if enough > fewest else ""
+        return f"{given.n} persons are too few: {method} limits need {fewest}{more}."
+    if given.constant:
+        return "All results are equal: there is no distribution to take limits from."
+    if given.parted:
+        return "Results fall into groups a hundredfold apart: one unit only, and no typing errors."
+    return ""
+
+
 def _refusal(
-    method: str, given: Sample, percentiles: ArrayLike, confidence: float, fewest: int, enough: int
+    method: str, given: Sample, percentiles: ArrayLike, confidence: float, enough: int, verdict: str
 ) -> DirectLimits:
     wanted = np.atleast_1d(np.asarray(percentiles, dtype=np.float64))
-    if given.constant and given.n > 1:
-        verdict = "All results are equal: there is no distribution to take limits from."
-    elif given.n < fewest:
-        verdict = f"{given.n} persons are too few: {method} limits need {fewest}"
-        verdict += f", their {confidence:.0%} intervals {enough}." if enough > fewest else "."
-    else:
-        verdict = "Half of the results or more are equal: the rounding is too coarse for robust limits."
     none = np.full(len(wanted), math.nan)
     return DirectLimits(method, wanted, none, np.stack([none, none], 1), confidence, given.n, enough, True, verdict)

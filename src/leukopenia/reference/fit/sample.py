@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Number
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from leukopenia.errors import UsageError
 
 Floats = NDArray[np.float64]
+
+UNITS_APART = 100.0
+"""An empty gap of this factor is no distribution: 10^9/L and 1/uL differ by a thousand."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,12 @@ class Sample:
     def constant(self) -> bool:
         """Whether all results are equal."""
         return self.values[0] == self.values[-1]
+
+    @property
+    def parted(self) -> bool:
+        """Whether neighbouring results above 0 lie a hundredfold apart, as those of two units do."""
+        x = self.values[self.values > 0]
+        return bool((x[1:] > UNITS_APART * x[:-1]).any())
 
     def ranked(self, rank: int) -> float:
         """The value of the person of this rank, counted from 1."""
@@ -100,9 +110,9 @@ def _numbers(name: str, given: ArrayLike) -> Floats:
     raw = np.asarray(given)
     if raw.ndim != 1:
         raise UsageError(f"{name} must be one column.", f"It has {raw.ndim} dimensions.", "")
-    if raw.dtype.kind not in "iufb" and not all(_is_number(one) for one in raw):
+    if raw.dtype.kind not in "iuf" and not all(_is_number(one) for one in raw):
         raise UsageError(
-            f"{name} hold text.", "", "Results must be numbers in one unit; set words and '<' aside first."
+            f"{name} hold text or flags.", "", "Results must be numbers in one unit; set words and '<' aside first."
         )
     numbers = raw.astype(np.float64)
     _refuse(name, ~np.isfinite(numbers), "missing or infinite", "Leave them out.")
@@ -110,7 +120,7 @@ def _numbers(name: str, given: ArrayLike) -> Floats:
 
 
 def _is_number(one: object) -> bool:
-    return one is None or (isinstance(one, int | float | np.number) and not isinstance(one, bool))
+    return one is None or (isinstance(one, Number) and not isinstance(one, bool | np.bool_ | complex))
 
 
 def _refuse(name: str, wrong: NDArray[np.bool_], what: str, remedy: str) -> None:
