@@ -78,13 +78,13 @@ def rank_coverage(n: int, p: float, ranks: tuple[int, int]) -> float:
 
 
 def needed_for_percentile(p: float) -> int:
-    """The smallest n with a rank p (n + 1) from 1 to n: 39 for the percentiles 2.5 and 97.5."""
+    """The smallest n with a rank p (n + 1) from 1 to n: 39 for 2.5 and 97.5, as the documents of Analyse-it say too."""
     tail = min(p, 1 - p)
     return math.ceil(1 / tail - 1 - 1e-9)
 
 
 def needed_for_interval(p: float, confidence: float) -> int:
-    """The smallest n with both ends of the interval of a percentile: 119 for 2.5 and 97.5 at 90 %."""
+    """The smallest n with both ends of the interval: 119 for 2.5 and 97.5 at 90 %; CLSI EP28-A3c rounds to 120."""
     tail = min(p, 1 - p)
     return max(
         math.ceil(math.log((1 - confidence) / 2) / math.log1p(-tail) - 1e-9),
