@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient, a million episodes explained.
+"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient, a million episodes explained, indirect reference limits.
 
 python benchmarks/all.py
 """
@@ -20,6 +20,7 @@ RUNS = (
     ("fhir_ingest.py",),
     ("one_patient.py",),
     ("explain.py", "500_000"),
+    ("reference.py", "--suites", "ribench", "stress", "held_out"),
 )
 
 
