@@ -140,6 +140,7 @@ def chosen(names: Sequence[str], quick: bool) -> dict[str, list[int]]:
 def raw_times(estimate: Estimator, sets: RIbench) -> list[float]:
     """CPU milliseconds from 500,000 raw values: one set of each analyte."""
     table = sets.strata().filter(size=RAW, fraction=0.2).group_by("analyte").agg(pl.col("id").min())
+    fit(estimate, FAMILIES["stress"].load(0))
     spent = []
     for id in sorted(table["id"]):
         made = sets.load(id)
