@@ -164,6 +164,7 @@ def measure(names: Sequence[str], name: str, processes: int, quick: bool) -> tup
     ids = chosen(names, quick)
     sets = RIbench() if "ribench" in ids else None
     peers = {peer: frame(sets.peer(peer)) for peer in ("refineR", "reflimR", "RINet", "kosmic")} if sets else {}
+    floors = sets.floors() if sets else {}
     pairs = peers["refineR"]["id"].to_list() if peers else []
     jobs = [(suite, id) for suite in ids for id in sorted({*ids[suite], *(pairs if suite == "ribench" else ())})]
     started = time.perf_counter()
@@ -171,7 +172,7 @@ def measure(names: Sequence[str], name: str, processes: int, quick: bool) -> tup
     wall = time.perf_counter() - started
     raw = raw_times(estimator(name), sets) if sets else []
     counted = {method: report.only(found, ids) for method, found in scores.items()}
-    result = report.Result(name, quick, processes, wall, counted, scores["estimate"], peers, raw)
+    result = report.Result(name, quick, processes, wall, counted, scores["estimate"], peers, floors, raw)
     return result, scores["estimate"]
 
 

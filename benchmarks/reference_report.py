@@ -47,6 +47,7 @@ class Result:
     scores: Mapping[str, pl.DataFrame]
     paired: pl.DataFrame
     peers: Mapping[str, pl.DataFrame]
+    floors: Mapping[str, tuple[int, float]]
     raw_ms: Sequence[float]
 
     @cached_property
@@ -168,7 +169,8 @@ def methods(result: Result) -> pl.DataFrame:
     ]
     for peer, scores in result.peers.items():
         rows.append({"suite": "ribench", "method": f"{peer}, measured", **summary(scores).row(0, named=True)})
-    for method, sets, overall, implausible in PUBLISHED if result.peers else ():
+    floors = [(name, sets, error, None) for name, (sets, error) in result.floors.items()]
+    for method, sets, overall, implausible in (*PUBLISHED, *floors) if result.peers else ():
         rows.append(
             {"suite": "ribench", "method": method, "sets": sets, "overall": overall, "implausible %": implausible}
         )

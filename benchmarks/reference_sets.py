@@ -276,10 +276,11 @@ class RIbench:
         rows = table.select(key, "LRL", "URL").fill_null(np.nan).iter_rows()
         return [score(self.truth(id), Estimate(lower, upper)) for id, lower, upper in rows]
 
-    def floor(self) -> pl.DataFrame:
-        """Expected error of an efficient estimator: `known` the healthy labelled, `mixed` the shapes known alone."""
+    def floors(self) -> dict[str, tuple[int, float]]:
+        """Sets, and the mean error that Fisher's information allows an efficient estimator on them."""
         table = pl.read_csv(self.folder / "cramer_rao_floor.tsv", separator="\t")
-        return table.select(pl.col("Index").alias("id"), mixed="crb_mix", known="crb_known")
+        named = {"floor, shapes of all parts known": "crb_mix", "floor, the healthy known": "crb_known"}
+        return {name: (len(table), float(table[column].to_numpy().mean())) for name, column in named.items()}
 
 
 # Tables of scores

@@ -264,7 +264,7 @@ def test_a_tenth_takes_one_of_every_ten() -> None:
 
 def test_the_page_tells_what_was_asked_and_what_was_found() -> None:
     scores = reference.run([("stress", id) for id in range(0, 1120, 280)], f"{__name__}:plain")
-    result = reference_report.Result("plain", True, 1, 1.0, scores, scores["estimate"], {}, [])
+    result = reference_report.Result("plain", True, 1, 1.0, scores, scores["estimate"], {}, {}, [])
     told = reference_report.told(result)
     overall = next(goal for goal in told["goals"] if goal["what"] == "stress: overall")
     assert overall["found"] == pytest.approx(summary(scores["estimate"])["overall"].item(), abs=1e-6)
@@ -324,6 +324,7 @@ def test_published_limits_give_published_scores(
 def test_sets_of_ribench_hold_their_results_and_their_truth(shared: Path) -> None:
     sets = RIbench(shared / "data" / "ribench")
     assert len(sets.ids) == 5760
+    assert [round(error, 3) for _, error in sets.floors().values()] == [0.096, 0.026]
     assert len(reference.tenth(sets.strata())) == 576
     for made in map(sets.load, sets.ids[::97]):
         assert abs(made.counts.sum() - made.size) <= 2
