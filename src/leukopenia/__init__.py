@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leukopenia import explain as explain
+    from leukopenia import reference as reference
     from leukopenia.api import grade as grade
     from leukopenia.api import inspect as inspect
     from leukopenia.api import read as read
@@ -20,10 +21,10 @@ _PUBLIC = {
     "Result": "leukopenia.result",
 }
 
-_ROOMS = ("explain",)
+_ROOMS = ("explain", "reference")
 """Rooms with functions of their own: `leukopenia.explain.rank`."""
 
-__all__ = ["Policy", "Result", "explain", "grade", "run"]
+__all__ = ["Policy", "Result", "explain", "grade", "reference", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,17 @@
-"""Counts -> limits: which lower and upper limit applies to a count, and on what basis."""
+"""Counts -> limits: which limit applies to a count and on what basis; and limits estimated from one's own results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leukopenia.reference.estimation import estimate as estimate
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators bring SciPy and Numba, which a look must not load."""
+    if name == "estimate":
+        from leukopenia.reference.estimation import estimate
+
+        return estimate
+    raise AttributeError(f"module 'leukopenia.reference' has no attribute {name!r}")

@@ -46,6 +46,8 @@ class DirectLimits:
         In words: what was done, or why not and what would be enough.
     power : float
         Box-Cox power; 1: no transformation, 0: logarithm.
+    healthy_fraction : float
+        All persons are taken to be healthy.
     """
 
     method: str
@@ -58,6 +60,8 @@ class DirectLimits:
     refused: bool
     verdict: str
     power: float = 1.0
+
+    healthy_fraction: float = 1.0
 
     @property
     def lower(self) -> float:
