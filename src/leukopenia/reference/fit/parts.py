@@ -1,9 +1,9 @@
 """Distribution functions of the parts of a mixture at the edges of cells, and their derivatives.
 
 The healthy part is a Box-Cox normal with median M, exponent `lambda` and relative spread S:
-z(x) = ((x / M)^lambda - 1) / (lambda S). An ill part on one side of it is a normal, a log-normal, or a continuum of severity: a healthy z moved by an
-exponentially distributed effect. Places and spreads of the ill are in units of the healthy, so that they keep their
-meaning under any unit of measurement.
+z(x) = ((x / M)^lambda - 1) / (lambda S). An ill part on one side of it is a normal, a log-normal, or a continuum of
+severity: a healthy z moved by an exponentially distributed effect. Places and spreads of the ill are in units of the
+healthy, so that they keep their meaning under any unit of measurement.
 """
 
 from __future__ import annotations
