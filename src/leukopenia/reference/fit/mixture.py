@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from leukopenia.reference.fit.parts import (
     ABSENT,
     CONTINUUM,
+    LAMBDA,
     LEFT_SHARE,
     RIGHT_SHARE,
     SIZE,
     STRAY_SHARE,
+    WIDTH,
     continuum_part,
     healthy_part,
     left_part,
@@ -30,6 +32,7 @@ from leukopenia.reference.fit.parts import (
 Floats = NDArray[np.float64]
 
 _HINGE, _HINGE_PRECISION = 0.3, 9.0
+_CUT, _CUT_PRECISION = 0.3, 400.0
 _LEAST_CHANCE = 1e-12
 _FIRST_DAMPING, _EASIER, _HARDER, _MOST_DAMPING = 1e-2, 0.2, 6.0, 1e6
 _BOUNDS = np.array(
@@ -105,8 +108,12 @@ def _mixed(theta: Floats, left: int, right: int, cdf: Floats, slope: Floats, mix
 
 
 @njit(cache=True)
-def log_prior(theta: Floats, prior: Floats, gradient: Floats, information: Floats) -> float:
-    """Log density of the prior without its constant; fills gradient and information. prior: means, precisions."""
+def log_prior(theta: Floats, unit: float, prior: Floats, gradient: Floats, information: Floats) -> float:
+    """Log density of the prior without its constant; fills gradient and information. prior: means, precisions.
+
+    Besides the normal priors: ill parts larger than the healthy one, and a healthy part that zero (or, for negative
+    exponents, infinity) would cut within three standard deviations, are held back by a squared hinge.
+    """
     height = 0.0
     information[:] = 0.0
     for a in range(SIZE):
@@ -120,6 +127,16 @@ def log_prior(theta: Floats, prior: Floats, gradient: Floats, information: Float
             height -= 0.5 * _HINGE_PRECISION * over * over
             gradient[a] -= _HINGE_PRECISION * over
             information[a, a] += _HINGE_PRECISION
+    cut = theta[LAMBDA] * unit * math.exp(theta[WIDTH])
+    over = abs(cut) - _CUT
+    if over > 0.0:
+        height -= 0.5 * _CUT_PRECISION * over * over
+        by_lambda, by_width = abs(cut) / theta[LAMBDA], abs(cut)
+        gradient[LAMBDA] -= _CUT_PRECISION * over * by_lambda
+        gradient[WIDTH] -= _CUT_PRECISION * over * by_width
+        information[LAMBDA, LAMBDA] += _CUT_PRECISION * by_lambda * by_lambda
+        information[WIDTH, WIDTH] += _CUT_PRECISION * by_width * by_width
+        information[WIDTH, LAMBDA] += _CUT_PRECISION * by_lambda * by_width
     return height
 
 
@@ -141,7 +158,7 @@ def log_posterior(
     cdf, slope, mixed, by = work
     parts(theta, left, right, edges, log_edges, scale, cdf, slope)
     _mixed(theta, left, right, cdf, slope, mixed, by)
-    height = log_prior(theta, prior, gradient, information)
+    height = log_prior(theta, scale[1], prior, gradient, information)
     n, last, total = 0.0, counts.shape[0] - 1, counts.sum()
     change = np.empty(SIZE)
     for k in range(last + 1):

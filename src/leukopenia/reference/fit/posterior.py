@@ -121,7 +121,8 @@ def _evidences(
     evidence, spread = np.full(data.shape[0], -np.inf), information.copy()
     for k in range(data.shape[0]):
         left, right = SHAPES[shape[k], 0], SHAPES[shape[k], 1]
-        log_prior(theta[k], prior[shape[k]], gradient, own)
+        log_prior(theta[k], scale[1], prior[shape[k]], gradient, own)
+        own[LAMBDA, WIDTH] = own[WIDTH, LAMBDA]
         spread[k] = (information[k] - own) / dispersion + own
         if not cholesky(spread[k], 0.0, factor):
             continue
