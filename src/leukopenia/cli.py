@@ -201,13 +201,14 @@ def knowledge(
     id: Annotated[
         str,
         typer.Argument(
-            help="A table, a cause, a rule, a standard, an interval or a code; empty: the tables; or check."
+            help="A table, cause, rule, standard, interval or code; interval:neutrophils; empty: the tables; or check."
         ),
     ] = "",
     file: Annotated[Path | None, typer.Argument(help="After `check`: a hospital's own monitoring rules.")] = None,
     as_json: Json = False,
 ) -> None:
     """Look rows of knowledge up, with their sources; or check a hospital's own monitoring rules."""
+    from leukopenia import interval_conflicts
     from leukopenia.lookup import look_up, print_rows
 
     if id == "check":
@@ -224,6 +225,8 @@ def knowledge(
     found = look_up(id)
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
+    elif id.startswith(interval_conflicts.PREFIX):
+        print(*interval_conflicts.lines(found), sep="\n")
     else:
         print_rows(found)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leukopenia import knowledge
+from leukopenia import interval_conflicts, knowledge
 from leukopenia.errors import SourceError, UsageError
 
 _ID_COLUMNS = (
@@ -29,7 +29,8 @@ def look_up(wanted: str) -> list[dict[str, Any]]:
     Parameters
     ----------
     wanted : str
-        A table name, or an id that stands in an id column (drug:clozapine, ctcae-6.0, 6690-2); empty: the tables.
+        A table name, or an id that stands in an id column (drug:clozapine, ctcae-6.0, 6690-2), or interval: before a
+        line or an interval, for all that sources say of it; empty: the tables.
 
     Raises
     ------
@@ -39,6 +40,8 @@ def look_up(wanted: str) -> list[dict[str, Any]]:
     tables = knowledge.load()
     if not wanted:
         return [{"table": name, "rows": len(rows)} for name, rows in sorted(tables.items())]
+    if wanted.startswith(interval_conflicts.PREFIX):
+        return interval_conflicts.side_by_side(wanted, tables)
     if wanted in tables:
         return [_cited(wanted, dict(row)) for row in tables[wanted]]
     found = [

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from leukopenia import knowledge
+from leukopenia.errors import KnowledgeError
+
 KNOWLEDGE = Path(__file__).parents[2] / "src" / "leukopenia" / "knowledge"
 TOP = 9999999
 
@@ -259,9 +262,56 @@ def test_condition_names_are_phrases_that_a_screening_test_does_not_contain() ->
 def test_low_is_below_high_and_numbers_are_numbers() -> None:
     for row in rows("intervals"):
         low, high = row["low"], row["high"]
-        assert low, row["interval_id"]
-        assert not high or float(low) < float(high), row["interval_id"]
+        assert low or high, row["interval_id"]
+        assert not (low and high) or 0 <= float(low) < float(high), row["interval_id"]
         assert 0 <= int(row["age_from_hours"]) < int(row["age_to_hours"]) <= TOP
+        assert row["population"] and row["percentiles"], row["interval_id"]
+
+
+def test_the_sources_that_conflict_are_all_there() -> None:
+    general = [row for row in rows("intervals") if int(row["age_from_hours"]) <= 157788 < int(row["age_to_hours"])]
+    lower = {
+        a: [float(row["low"]) for row in general if row["analyte"] == a and row["low"]] for a in ("wbc", "neutrophils")
+    }
+    assert (min(lower["wbc"]), max(lower["wbc"])) == (2.51, 5.7)
+    assert (min(lower["neutrophils"]), max(lower["neutrophils"])) == (0.82, 3.7)
+    assert {row["context"] for row in rows("intervals")} == set(knowledge.CONTEXTS)
+
+
+def test_weeks_of_gestation_stand_with_pregnancy_alone() -> None:
+    for row in rows("intervals"):
+        weeks = row["gestation_from_weeks"], row["gestation_to_weeks"]
+        assert (row["context"] == "pregnant") == all(weeks) == any(weeks), row["interval_id"]
+        if row["context"] == "pregnant":
+            assert row["sex"] == "female" and int(weeks[0]) < int(weeks[1]) <= 41
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("low", "9.0"),
+        ("percentiles", ""),
+        ("context", "martian"),
+        ("age_to_hours", "0"),
+        ("gestation_from_weeks", "8"),
+    ],
+)
+def test_an_interval_that_contradicts_itself_is_refused(column: str, cell: str) -> None:
+    row = next(row for row in rows("intervals") if row["interval_id"] == "nhanes-neutrophils-any-18y")
+    knowledge.check_intervals([row])
+    with pytest.raises(KnowledgeError, match="nhanes-neutrophils-any-18y"):
+        knowledge.check_intervals([row | {column: cell}])
+
+
+def test_a_list_without_percentiles_is_never_chosen() -> None:
+    percentiles = {row["interval_id"]: row["percentiles"] for row in rows("intervals")}
+    chosen = [row["interval_id"] for row in rows("interval_choice") if row["interval_id"]]
+    assert "not stated" not in {percentiles[interval] for interval in chosen}
+    quoted = next(row for row in rows("interval_choice") if row["analyte"] == "wbc") | {
+        "interval_id": "quoted-uk-oxford-wbc"
+    }
+    with pytest.raises(KnowledgeError, match="quoted-uk-oxford-wbc"):
+        knowledge.check_choice([quoted], rows("intervals"))
 
 
 def test_the_choice_covers_every_age_of_either_sex_once() -> None:
@@ -292,7 +342,7 @@ def test_a_chosen_interval_is_for_that_analyte_sex_context_and_age() -> None:
 
 
 def test_known_limits_stand_as_published() -> None:
-    limits = {row["interval_id"]: (float(row["low"]), row["high"]) for row in rows("intervals")}
+    limits = {row["interval_id"]: (float(row["low"]), row["high"]) for row in rows("intervals") if row["low"]}
     assert limits["nhanes-neutrophils-any-18y"] == (1.83, "8.30")
     assert limits["nhanes-wbc-any-18y"] == (3.99, "12.21")
     assert limits["duffy-null-usa-neutrophils"] == (1.21, "5.39")
@@ -300,7 +350,7 @@ def test_known_limits_stand_as_published() -> None:
 
 
 def test_a_duffy_null_limit_is_lower_than_the_general_one() -> None:
-    low = {row["interval_id"]: float(row["low"]) for row in rows("intervals")}
+    low = {row["interval_id"]: float(row["low"]) for row in rows("intervals") if row["low"]}
     for cohort in ("namibia", "saudi-arabia", "uk", "usa"):
         assert low[f"duffy-null-{cohort}-neutrophils"] < low["nhanes-neutrophils-any-18y"]
 

@@ -71,6 +71,9 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """The knowledge tables and what identifies a row in each."""
 
+CONTEXTS = ("general", "duffy_null", "pregnant", "very_low_birth_weight", "cord_blood", "ancestry_mixture")
+"""For whom a reference interval was made, as far as it is not for people in general."""
+
 
 @cache
 def load() -> Knowledge:
@@ -91,6 +94,7 @@ def load() -> Knowledge:
         check_keys(name, rows, KEYS[name])
         _check_sources(name, rows)
     check_criteria(tables["criteria"])
+    check_intervals(tables["intervals"])
     check_choice(tables["interval_choice"], tables["intervals"])
     return MappingProxyType(tables)
 
@@ -206,13 +210,34 @@ def _check_ages(rows: Rows) -> None:
                 raise KnowledgeError(f"criteria: the ages of {' '.join(key)} overlap or leave a hole at {upper}.")
 
 
+def check_intervals(rows: Rows) -> None:
+    """Refuse an interval without a limit, with limits or ages the wrong way round, or with weeks outside pregnancy."""
+    for row in rows:
+        name = f"intervals: {row['interval_id']}"
+        if not (row["low"] or row["high"]) or not row["percentiles"]:
+            raise KnowledgeError(f"{name} has no limit, or does not say which percentiles its limits are.")
+        if row["low"] and row["high"] and float(row["low"]) >= float(row["high"]):
+            raise KnowledgeError(f"{name} has a lower limit that is not below the upper one.")
+        if int(row["age_from_hours"]) >= int(row["age_to_hours"]):
+            raise KnowledgeError(f"{name} ends at an age before it begins.")
+        if row["context"] not in CONTEXTS:
+            raise KnowledgeError(f"{name} has the unknown context {row['context']!r}.", "", f"One of: {CONTEXTS}.")
+        if bool(row["gestation_from_weeks"]) != (row["context"] == "pregnant"):
+            raise KnowledgeError(f"{name}: weeks of gestation belong to the context pregnant, and to no other.")
+
+
 def check_choice(choice: Rows, intervals: Rows) -> None:
-    """Refuse a choice of reference intervals that overlaps, leaves a hole, or names an interval that is not there."""
-    known = {row["interval_id"] for row in intervals}
+    """Refuse a choice of reference intervals that overlaps, leaves a hole, or names an interval that is not there.
+
+    A list that does not say which percentiles it quotes is shown, never chosen.
+    """
+    known = {row["interval_id"]: row["percentiles"] for row in intervals}
     ages: dict[tuple[str, ...], list[tuple[int, int]]] = {}
     for row in choice:
         if row["interval_id"] and row["interval_id"] not in known:
             raise KnowledgeError(f"interval_choice: there is no interval {row['interval_id']!r}.")
+        if known.get(row["interval_id"]) == "not stated":
+            raise KnowledgeError(f"interval_choice: {row['interval_id']} does not say which percentiles it quotes.")
         for sex in ("male", "female") if row["sex"] == "any" else (row["sex"],):
             ages.setdefault((row["context"], row["analyte"], sex), []).append(
                 (int(row["age_from_hours"]), int(row["age_to_hours"]))
