@@ -111,6 +111,8 @@ REASONS = {
     "not_adult": "personal limits are for adults: the limits of children move with age",
     "interval_too_narrow": "the interval in force is no wider than the variation of one person",
     "too_few_earlier_counts": "too few earlier weeks in which all counts of the line are stable",
+    "no_curve": "no percentile curve for this analyte, sex and group",
+    "age_outside_curve": "the percentile curve does not reach to this age",
     # detect
     "no_criteria_for_age": "the standard has no criteria for this age",
     "no_numeric_term": "the standard has no numeric term for this analyte",

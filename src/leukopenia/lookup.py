@@ -21,6 +21,8 @@ _ID_COLUMNS = (
     "name",
     "source_id",
 )
+_BY_NAME_ONLY = ("lms", "nhanes_limits")
+"""Thousands of numbers by age: who looks a line up does not want them all."""
 
 
 def look_up(wanted: str) -> list[dict[str, Any]]:
@@ -47,6 +49,7 @@ def look_up(wanted: str) -> list[dict[str, Any]]:
     found = [
         _cited(name, dict(row))
         for name, rows in sorted(tables.items())
+        if name not in _BY_NAME_ONLY
         for row in rows
         if any(row.get(column, "").casefold() == wanted.casefold() for column in _ID_COLUMNS)
     ]

@@ -355,6 +355,69 @@ def test_a_duffy_null_limit_is_lower_than_the_general_one() -> None:
         assert low[f"duffy-null-{cohort}-neutrophils"] < low["nhanes-neutrophils-any-18y"]
 
 
+# --- limits and curves of the United States
+
+
+@pytest.mark.parametrize(
+    ("analyte", "ages", "low", "low_se", "high", "high_se"),
+    [
+        ("wbc", ("157788", "9999999"), 3.99, 0.033, 12.21, 0.10),
+        ("neutrophils", ("157788", "9999999"), 1.83, 0.024, 8.30, 0.09),
+        ("lymphocytes", ("157788", "9999999"), 1.00, 0.012, 3.75, 0.03),
+        ("neutrophils", ("8766", "26298"), 1.07, 0.04, 6.97, 0.265),
+    ],
+)
+def test_limits_agree_with_those_found_by_half_sample_replication(
+    analyte: str, ages: tuple[str, str], low: float, low_se: float, high: float, high_se: float
+) -> None:
+    row = next(
+        row
+        for row in rows("nhanes_limits")
+        if (row["analyte"], row["group"], row["sex"]) == (analyte, "all", "any")
+        and (row["age_from_hours"], row["age_to_hours"]) == ages
+    )
+    assert float(row["low"]) == pytest.approx(low, abs=0.006)
+    assert float(row["high"]) == pytest.approx(high, abs=0.006)
+    assert float(row["low_se"]) == pytest.approx(low_se, rel=0.1)
+    assert float(row["high_se"]) == pytest.approx(high_se, rel=0.25)
+
+
+def test_limits_and_published_intervals_of_the_same_survey_agree() -> None:
+    known = {
+        (row["analyte"], row["sex"], row["age_from_hours"], row["age_to_hours"]): float(row["low"])
+        for row in rows("intervals")
+        if row["set"] == "nhanes-2011-2018" and row["analyte"] in ("wbc", "neutrophils", "lymphocytes")
+    }
+    seen = 0
+    for row in rows("nhanes_limits"):
+        key = row["analyte"], row["sex"], row["age_from_hours"], row["age_to_hours"]
+        if row["group"] == "all" and key in known:
+            assert float(row["low"]) == pytest.approx(known[key], abs=0.0051), key
+            seen += 1
+    assert seen == len(known)
+
+
+def test_a_curve_has_ascending_ages_without_jumps() -> None:
+    groups: dict[tuple[str, str, str], list[tuple[float, float, float]]] = defaultdict(list)
+    for row in rows("lms"):
+        point = float(row["age_years"]), float(row["low"]), float(row["m"])
+        groups[row["analyte"], row["group"], row["sex"]].append(point)
+    assert len(groups) == 5 * (3 + 5 * 2)
+    for key, points in groups.items():
+        assert [age for age, _, _ in points] == sorted(age for age, _, _ in points), key
+        assert (points[0][0], points[-1][0]) == (1 if key[1] == "all" else 2, 80), key
+        for earlier, later in pairwise(points):
+            assert 0.75 < later[1] / earlier[1] < 1.25 and 0.75 < later[2] / earlier[2] < 1.25, (key, later)
+
+
+def test_percentiles_that_cannot_be_are_refused() -> None:
+    row = rows("lms")[0]
+    knowledge.check_percentiles("lms", [row], ("low", "m", "high"))
+    for change in ({"low": row["high"]}, {"m_se": "0"}, {"low": "-1"}):
+        with pytest.raises(KnowledgeError, match="wbc all any 1"):
+            knowledge.check_percentiles("lms", [row | change], ("low", "m", "high"))
+
+
 # --- febrile neutropenia and its scores
 
 

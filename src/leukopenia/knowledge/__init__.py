@@ -47,6 +47,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "interval_choice": ("context", "analyte", "sex", "age_from_hours"),
     "intervals": ("interval_id",),
     "lineages": ("lineage", "line"),
+    "lms": ("analyte", "group", "sex", "age_years"),
     "look_again": ("test", "target"),
     "mascc": ("item",),
     "monitoring_courses": ("drug",),
@@ -54,6 +55,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "monitoring_rules": ("rule_id",),
     "monitoring_thresholds": ("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by"),
     "monitoring_unfound": ("drug", "jurisdiction"),
+    "nhanes_limits": ("analyte", "group", "sex", "age_from_hours", "age_to_hours"),
     "policy": ("name",),
     "procedure_names": ("name",),
     "result_words": ("text",),
@@ -96,6 +98,8 @@ def load() -> Knowledge:
     check_criteria(tables["criteria"])
     check_intervals(tables["intervals"])
     check_choice(tables["interval_choice"], tables["intervals"])
+    check_percentiles("lms", tables["lms"], ("low", "m", "high"))
+    check_percentiles("nhanes_limits", tables["nhanes_limits"], ("low", "median", "high"))
     return MappingProxyType(tables)
 
 
@@ -224,6 +228,16 @@ def check_intervals(rows: Rows) -> None:
             raise KnowledgeError(f"{name} has the unknown context {row['context']!r}.", "", f"One of: {CONTEXTS}.")
         if bool(row["gestation_from_weeks"]) != (row["context"] == "pregnant"):
             raise KnowledgeError(f"{name}: weeks of gestation belong to the context pregnant, and to no other.")
+
+
+def check_percentiles(name: str, rows: Rows, ascending: Sequence[str]) -> None:
+    """Refuse a row whose percentiles do not ascend from above zero, or whose standard errors are not above zero."""
+    for row in rows:
+        values = [0.0, *(float(row[column]) for column in ascending)]
+        errors = [float(cell) for column, cell in row.items() if column.endswith("_se")]
+        if any(later <= earlier for earlier, later in itertools.pairwise(values)) or min(errors) <= 0:
+            where = " ".join(row[column] for column in KEYS[name])
+            raise KnowledgeError(f"{name}: the percentiles or standard errors of {where} cannot be.")
 
 
 def check_choice(choice: Rows, intervals: Rows) -> None:
