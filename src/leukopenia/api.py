@@ -29,6 +29,7 @@ def run(
     format: str = "",
     mapping: Mapping[str, Any] | None = None,
     site_map: str | Path = "",
+    limits: Source | None = None,
     memory_limit: str = "",
     threads: int = 0,
     frame: str = "",
@@ -50,6 +51,10 @@ def run(
         The site's words for columns of plain results.
     site_map : name or path
         Rows of code, analyte, specimen, unit; empty: the map of the product that fits best.
+    limits : path or frame
+        Limits estimated from the laboratory's own results, as `leukopenia reference` writes them; see
+        `leukopenia.estimated.rows`. The laboratory's own range goes first, unless the policy's `limits.first` says
+        otherwise; published intervals go last.
     memory_limit, threads
         For DuckDB.
     frame : {'', 'polars', 'pandas', 'pyarrow', 'native'}
@@ -65,12 +70,13 @@ def run(
     LeukopeniaError
         The source cannot be read or understood, or the policy contradicts itself.
     """
-    from leukopenia import knowledge, pipeline
+    from leukopenia import estimated, knowledge, pipeline
     from leukopenia.engine import of_frame, open_engine
     from leukopenia.result import Result
 
     sources = _listed(source)
     chosen = policy if isinstance(policy, Policy) else Policy.of(policy)
+    rows = knowledge.load() if limits is None else estimated.added_to(knowledge.load(), limits)
     first = sources[0]
     files = isinstance(first, str | Path)
     name = engine or ("duckdb" if files else of_frame(_a_frame(first)))
@@ -81,10 +87,13 @@ def run(
         undo.callback(opened.close)
         progress("read")
         raws = read_all(sources, opened, stage, format, mapping)
-        made = pipeline.run(raws, opened, knowledge.load(), chosen, site_maps_of(site_map), progress)
+        made = pipeline.run(raws, opened, rows, chosen, site_maps_of(site_map), progress)
         undo.pop_all()
     kind = frame or ("polars" if files else _kind(_a_frame(first)))
-    return Result(made, opened, chosen, kind, [path for raw in raws for path in raw.files], stage)
+    inputs = [path for raw in raws for path in raw.files]
+    if isinstance(limits, str | Path):
+        inputs.append(Path(limits))
+    return Result(made, opened, chosen, kind, inputs, stage, rows.get("estimated_limits", ()))
 
 
 def read(source: Source, engine: Engine, stage: Path, *, format: str = "", mapping: Any = None) -> Raw:

@@ -15,6 +15,7 @@ from leukopenia.cli_options import (
     EngineName,
     Format,
     Json,
+    Limits,
     MapFile,
     Memory,
     PolicyFile,
@@ -46,6 +47,7 @@ def run(
     site_map: SiteMap = "",
     policy: PolicyFile = None,
     as_of: AsOf = "",
+    limits: Limits = None,
     engine: EngineName = "duckdb",
     memory_limit: Memory = "",
     redact: Annotated[bool, typer.Option(help="Redact counts up to 7 in the report and round the rest to 5.")] = False,
@@ -63,6 +65,7 @@ def run(
             format=format,
             mapping=mapping_of(map),
             site_map=site_map,
+            limits=limits,
             memory_limit=memory_limit,
             progress=stage,
         )

@@ -21,6 +21,12 @@ Format = Annotated[str, typer.Option("--format", help="fhir, omop, meds or resul
 MapFile = Annotated[Path | None, typer.Option("--map", help="YAML: the site's words for columns of plain results.")]
 SiteMap = Annotated[str, typer.Option(help="mimic-iii, mimic-iv, eicu, or your own CSV of code,analyte,specimen,unit.")]
 PolicyFile = Annotated[Path | None, typer.Option("--policy", help="YAML of policy values; see `knowledge policy`.")]
+Limits = Annotated[
+    Path | None,
+    typer.Option(
+        "--limits", help="CSV or Parquet: limits estimated from your own results, as `reference` writes them."
+    ),
+]
 AsOf = Annotated[str, typer.Option(help="The day the question is asked for; default: the last day of the source.")]
 EngineName = Annotated[str, typer.Option("--engine", help="duckdb, polars or spark.")]
 Memory = Annotated[str, typer.Option(help="Memory for DuckDB, such as 500MB; the rest is spilled to disk.")]

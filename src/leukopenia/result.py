@@ -118,6 +118,7 @@ class Result:
     kind: str
     files: list[Path]
     stage: Path
+    estimated_limits: contracts.Rows = ()
 
     @property
     def tables(self) -> TableView:
@@ -176,6 +177,7 @@ class Result:
             "versions": {name: _version(name) for name in ("narwhals", "polars", "duckdb", "pyspark", "pyarrow")}
             | {"python": platform.python_version()},
             "policy": dict(self.policy.values),
+            "estimated_limits": [dict(row) for row in self.estimated_limits],
             "accounting": self.made.accounting,
             "tables": sorted(paths),
         }

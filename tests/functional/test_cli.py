@@ -298,6 +298,27 @@ def test_knowledge_in_words_and_of_nothing() -> None:
     assert "homeopathy" in fails(2, "knowledge", "homeopathy")
 
 
+def test_run_with_limits_of_ones_own(tmp_path: Path) -> None:
+    limits = tmp_path / "limits.csv"
+    limits.write_text("analyte,sex,age_low,age_high,lower,upper,unit\nwbc,male,18,,3.4,9.8,10*9/L\n", encoding="utf-8")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("limits.first: estimated\n", encoding="utf-8")
+    given = ["run", long(tmp_path), "-o", tmp_path / "result", "--limits", limits, "--policy", policy]
+    succeeds(*given)
+    found = table(tmp_path / "result", "limits").filter(pl.col("analyte") == "wbc")
+    assert dict(found.select("patient_id", "basis").rows()) == {"1": "laboratory", "2": "estimated"}
+    assert "limits.csv" in {row["file"] for row in whole(tmp_path / "result")["inputs"]}
+    limits.write_text("analyte,sex,age_low,age_high,lower,upper,unit\nwbc,male,18,,3.4,9.8,mg\n", encoding="utf-8")
+    assert "row 1: unit" in fails(4, *given)
+    assert "nowhere.csv" in fails(3, *given[:5], tmp_path / "nowhere.csv")
+
+
+def test_knowledge_shows_intervals_side_by_side() -> None:
+    shown = succeeds("knowledge", "interval:neutrophils").splitlines()
+    assert sum(line.startswith("*") for line in shown) == 3
+    assert "neutrophils" in fails(2, "knowledge", "interval:nothing")
+
+
 def test_cite(tmp_path: Path, result: Path) -> None:
     said = succeeds("cite", result)
     assert said.count("@") >= 4

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from running import KNOWLEDGE, SPARK_EXAMPLES, Case, Room, Row, alike, compare_packed, explore, gather, load
 
+from leukopenia.contracts import Knowledge
 from leukopenia.detect import episodes, grades
 from leukopenia.engine import Engine, Frame
 from leukopenia.reference import choose
@@ -27,11 +28,34 @@ POLICIES: tuple[tuple[tuple[str, str], ...], ...] = (
     (("published_limits", "no"), ("onset", "daids-2.1"), ("onset.neutrophils.below", "")),
     (("direction", "high"), ("onset", "ctcae-6.0")),
     (("grade_limits", "published"), ("recovery.neutrophils.at_least", "1.8")),
+    (("grade_limits", "estimated"), ("limits.first", "estimated")),
+    (("grade_limits", "published"), ("published_limits", "no"), ("limits.first", "estimated"), ("direction", "high")),
 )
+ESTIMATES = (
+    ("wbc", "any", "", "", "3.6", "10.2"),
+    ("neutrophils", "any", "", "72", "2.5", "12.0"),
+    ("neutrophils", "any", "672", "157788", "1.2", ""),
+    ("neutrophils", "male", "157788", "175320", "1.6", "7.0"),
+    ("neutrophils", "female", "175320", "9999999", "1.7", "7.5"),
+    ("lymphocytes", "female", "8766", "105192", "1.4", "6.0"),
+    ("lymphocytes", "female", "105192", "157788", "1.3", "5.0"),
+    ("monocytes", "female", "175320", "", "0.2", "0.9"),
+    ("platelets", "male", "", "", "140.0", "400.0"),
+)
+"""Every kind of estimated limit: at any age, open below and above, with a hole, by the hour, of one sex alone."""
+
+ESTIMATED = tuple(
+    {
+        "interval_id": f"estimated:{number}",
+        **dict(zip(("analyte", "sex", "age_from_hours", "age_to_hours", "low", "high"), row, strict=True)),
+    }
+    for number, row in enumerate(ESTIMATES)
+)
+WITH_ESTIMATES = {**KNOWLEDGE, "estimated_limits": ESTIMATED}
 OWN_LIMITS = (0.0, 0.9, 1.2, 1.5, 1.8, 2.0, 4.0, 120.0)
 BIRTHS = (-10_000_001, -1440, -1, 0, 700, 26_000_000)
 AGES = (
-    *(hours * HOUR for hours in (0, 12, 24, 72, 672, 8766, 26_298, 52_596, 105_192, 157_788)),
+    *(hours * HOUR for hours in (0, 12, 24, 72, 672, 8766, 26_298, 52_596, 105_192, 157_788, 175_320)),
     *(days * DAY for days in (1, 2, 7, 8, 2190, 2191, 2192, 30_000)),
     *(-30, -1500),
 )
@@ -43,6 +67,7 @@ def _near(analyte: str) -> list[float]:
     chosen = {row["interval_id"] for row in KNOWLEDGE["interval_choice"] if row["analyte"] == analyte}
     limits |= {float(row["low"]) for row in KNOWLEDGE["intervals"] if row["interval_id"] in chosen and row["low"]}
     limits |= {float(row["value"]) for row in KNOWLEDGE["policy"] if row["name"].endswith(f"without_limit.{analyte}")}
+    limits |= {float(row["low"]) for row in ESTIMATED if row["analyte"] == analyte}
     micro = {round(limit * 1_000_000) + step for limit in (*limits, *OWN_LIMITS) for step in (-1, 0, 1)}
     return [0.0, *(one / 1_000_000 for one in sorted(micro) if one >= 0)]
 
@@ -76,6 +101,11 @@ def limit_cases(draw: Any) -> Case:
     choice = draw(st.integers(0, len(POLICIES) - 1))
     tables = {"patients": patients[1:] if unlisted else patients, "counts": list(counts.values())}
     return Case(tables, choice % 2 == 1, POLICIES[choice])
+
+
+def known(case: Case) -> Knowledge:
+    """There are estimated limits, but where the policy has an onset of its own."""
+    return KNOWLEDGE if "onset" in dict(case.policy) else WITH_ESTIMATES
 
 
 def _patient(draw: Any, number: int) -> Row:
@@ -117,7 +147,7 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     policy = case.chosen
     counts, patients = load(case, engine, "counts", "counts"), load(case, engine, "patients", "patients")
     present = frozenset(row["analyte"] for row in case.tables["counts"])
-    aged = engine.materialise(choose.choose(choose.with_age(counts, patients), KNOWLEDGE, policy, present), "aged")
+    aged = engine.materialise(choose.choose(choose.with_age(counts, patients), known(case), policy, present), "aged")
     direction, onset = policy.text("direction"), policy.text("onset")
     prepared = grades.prepare(aged, policy, direction)
     graded = grades.grade(prepared, KNOWLEDGE, STANDARDS, direction, present)
@@ -138,7 +168,8 @@ def twin(case: Case) -> Mapping[str, list[Row]]:
     rows = []
     for count in case.tables["counts"]:
         age = plain.aged(count, patients.get(count["patient_id"]))
-        limit = plain.limit(count, age, KNOWLEDGE["interval_choice"], KNOWLEDGE["intervals"], policy)
+        estimates = known(case).get("estimated_limits", ())
+        limit = plain.limit(count, age, KNOWLEDGE["interval_choice"], KNOWLEDGE["intervals"], policy, estimates)
         rows.append(count | age | limit)
     return {
         "limits": [_limit(row) for row in rows],
@@ -157,9 +188,14 @@ def _limit(row: Row) -> Row:
 
 
 def _with_protocol_limit(row: Row, direction: str, policy: Mapping[str, str]) -> Row:
-    allowed = row["limit_basis"] == "laboratory" or policy["grade_limits"] == "published"
+    """The limit in force, if the policy lets its basis into a grade; else the laboratory's own, where there is one."""
+    allowed = {"laboratory": 1, "estimated": 2, "published": 3}[policy["grade_limits"]]
+    basis = row["limit_basis"]
+    in_force = basis in ("laboratory", "estimated", "published")[:allowed]
+    own = row["low"] is not None
+    limit = row[f"limit_{direction}"] if in_force else row[direction] if own else None
     has_hiv = row["hiv_from"] is not None and row["hiv_from"] <= row["minute"]
-    return row | {"protocol_limit": row[f"limit_{direction}"] if allowed else None, "has_hiv": has_hiv}
+    return row | {"protocol_limit": limit, "protocol_basis": basis if in_force else "laboratory", "has_hiv": has_hiv}
 
 
 def _grade(row: Row, standard: str, policy: Mapping[str, str], direction: str = "") -> Row:
@@ -167,7 +203,7 @@ def _grade(row: Row, standard: str, policy: Mapping[str, str], direction: str = 
     prepared = _with_protocol_limit(row, direction, policy)
     limit = prepared["protocol_limit"]
     made = plain_grades.grade(prepared, standard, direction, KNOWLEDGE["criteria"], KNOWLEDGE["terms_without_numbers"])
-    basis = "none" if limit is None else row["limit_basis"]
+    basis = "none" if limit is None else prepared["protocol_basis"]
     return _key(row) | made | {"standard": standard, "limit": limit, "limit_basis": basis}
 
 

@@ -39,10 +39,15 @@ def limit(
     choice: Iterable[Mapping[str, str]],
     intervals: Iterable[Mapping[str, str]],
     policy: Mapping[str, str],
+    estimates: Iterable[Mapping[str, str]] = (),
 ) -> Row:
-    """Laboratory, else published by age, sex and context, else none with its reason."""
-    if count["low"] is not None:
-        return _limit(count["low"], count["high"], "laboratory")
+    """Laboratory, else estimated, else published by age, sex and context, else none with its reason."""
+    own = None if count["low"] is None else _limit(count["low"], count["high"], "laboratory")
+    estimate = _estimate(count, age, estimates)
+    order = (estimate, own) if policy["limits.first"] == "estimated" else (own, estimate)
+    for found in order:
+        if found is not None:
+            return found
     if policy["published_limits"] == "no":
         return _limit(None, None, "none", reason="no_laboratory_limit")
     chosen = _chosen(count, age, choice, policy["context"])
@@ -50,6 +55,26 @@ def limit(
         if row["interval_id"] == chosen:
             return _limit(_number(row["low"]), _number(row["high"]), "published", chosen)
     return _limit(None, None, "none", reason=_reason(age))
+
+
+def _estimate(count: Row, age: Row, estimates: Iterable[Mapping[str, str]]) -> Row | None:
+    for row in estimates:
+        if row["analyte"] == count["analyte"] and row["sex"] in ("any", age["sex"]) and _is_of_age(row, age):
+            return _limit(_number(row["low"]), _number(row["high"]), "estimated", row["interval_id"])
+    return None
+
+
+def _is_of_age(row: Mapping[str, str], age: Row) -> bool:
+    if not row["age_from_hours"] and not row["age_to_hours"]:
+        return True
+    hours = age["age_hours"]
+    if hours is None or hours < int(row["age_from_hours"] or 0):
+        return False
+    if not row["age_to_hours"]:
+        return True
+    # An estimate for newborns alone goes by the hour.
+    by_the_hour = int(row["age_to_hours"]) <= NEWBORN_HOURS
+    return bool(hours < int(row["age_to_hours"]) and (age["hours_known"] or not by_the_hour))
 
 
 def _limit(low: float | None, high: float | None, basis: str, interval: str = "", reason: str = "") -> Row:

@@ -1,12 +1,12 @@
 """Scenarios as data: small tables in YAML, run through the corridor and compared with what they expect.
 
 A scenario has a `title`, a `reason`, and either small tables (`persons`, `results`, `drugs`, `conditions`,
-`procedures`), or several `sources` of them, or `files` that the readers open. `expect` holds tables with only
-the columns that matter. All rows of an expected table are compared, in any order, with three exceptions: grades
-are compared for the analytes and standards that are named; issues without a `stage` column are those of reading
-and harmonising; causes and their evidence are compared for the persons, causes and clues that are named. Nats are
-compared by their sign (+, - or 0), and `leads` is yes for the cause of rank 1. Dates are written 2024-01-31 or
-2024-01-31 08:30; yes and no are flags; an empty cell is null.
+`procedures`), or several `sources` of them, or `files` that the readers open, and estimated `limits` where there
+are any. `expect` holds tables with only the columns that matter. All rows of an expected table are compared, in any
+order, with three exceptions: grades are compared for the analytes and standards that are named; issues without a
+`stage` column are those of reading and harmonising; causes and their evidence are compared for the persons, causes
+and clues that are named. Nats are compared by their sign (+, - or 0), and `leads` is yes for the cause of rank 1.
+Dates are written 2024-01-31 or 2024-01-31 08:30; yes and no are flags; an empty cell is null.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from leukopenia import contracts, harmonising, knowledge, pipeline
+from leukopenia import contracts, estimated, harmonising, knowledge, pipeline
 from leukopenia.contracts import Table
 from leukopenia.engine import Engine, open_engine
 from leukopenia.policy import Policy
@@ -67,6 +67,7 @@ class Scenario:
     files: Mapping[str, str]
     reading: Mapping[str, Any]
     policy: Mapping[str, Any] = field(default_factory=dict)
+    limits: str = ""
     engines: tuple[str, ...] = ("polars",)
 
 
@@ -78,7 +79,7 @@ def scenarios() -> list[Scenario]:
 def load(path: Path) -> Scenario:
     """One scenario; a key that is not known is an error, for it would be a check that is never made."""
     found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    known = {"title", "reason", "policy", "engines", "sources", "files", "reading", "expect", *_INPUTS}
+    known = {"title", "reason", "policy", "engines", "sources", "files", "reading", "limits", "expect", *_INPUTS}
     if unknown := set(found) - known:
         raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}")
     tables = {name: found[name] for name in _INPUTS if name in found}
@@ -92,6 +93,7 @@ def load(path: Path) -> Scenario:
         files=found.get("files", {}),
         reading=found.get("reading", {}),
         policy={str(name): value for name, value in found.get("policy", {}).items()},
+        limits=found.get("limits", ""),
         engines=tuple(found.get("engines", ("polars",))),
     )
 
@@ -132,7 +134,10 @@ def made(scenario: Scenario, engine_name: str, folder: Path) -> dict[str, pl.Dat
         if scenario.files:
             raws.append(_read(engine, scenario, folder))
         policy = Policy.of(scenario.policy)
-        tables = pipeline.run(raws, engine, knowledge.load(), policy, knowledge.site_maps())
+        known = knowledge.load()
+        if scenario.limits:
+            known = estimated.added_to(known, pl.DataFrame(table(scenario.limits)))
+        tables = pipeline.run(raws, engine, known, policy, knowledge.site_maps())
         return {name: engine.collect(tables.frame(name)) for name in scenario.expect}
     finally:
         engine.close()

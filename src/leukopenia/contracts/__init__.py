@@ -14,6 +14,7 @@ from leukopenia.contracts.explained import CAUSALITY, CAUSE_EVIDENCE, CAUSE_RATE
 from leukopenia.contracts.harmonised import (
     CONDITIONS,
     COUNTS,
+    ESTIMATED,
     EXPOSURES,
     FINDINGS,
     ISSUES,
@@ -83,6 +84,7 @@ __all__ = [
     "COUNTS",
     "DISAGREEMENTS",
     "EPISODES",
+    "ESTIMATED",
     "EXPOSURES",
     "FINDINGS",
     "GRADES",

@@ -23,7 +23,7 @@ GRADES = Table(
         whole("grade", "0 to 4; null: unknown, see reason", nullable=True),
         flag("at_least", "the count is an upper bound, so the grade is a minimum"),
         number("limit", "the lower limit of normal used", unit=LINE_UNIT),
-        text("limit_basis", "laboratory, published, or none"),
+        text("limit_basis", "laboratory, estimated, published, or none"),
         text("reason", "why the grade is unknown, else empty"),
     ),
 )
@@ -51,7 +51,7 @@ EPISODES = Table(
         flag("unobserved_gap", "two neighbouring low counts lie further apart than the gap of the policy"),
         text("chronicity", "acute, or chronic (three months or more)"),
         text("severity", "mild, moderate, severe, profound, or empty where no source grades the line"),
-        text("basis", "basis of the limit at onset: laboratory, published, or none"),
+        text("basis", "basis of the limit at onset: laboratory, estimated, published, or none"),
         *(
             whole(f"worst_{standard.replace('-', '_').replace('.', '_')}", f"worst grade, {standard}", True)
             for standard in ("ctcae-4.03", "ctcae-5.0", "ctcae-6.0", "daids-2.1")

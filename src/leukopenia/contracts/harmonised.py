@@ -134,6 +134,9 @@ CONDITIONS = Table(
     ),
 )
 
+ESTIMATED = "estimated:"
+"""What the interval_id of an estimated limit begins with."""
+
 LIMITS = Table(
     "limits",
     "one count",
@@ -142,8 +145,10 @@ LIMITS = Table(
         *COUNT_KEY,
         number("low", "lower limit in force", unit=LINE_UNIT),
         number("high", "upper limit in force", unit=LINE_UNIT),
-        text("basis", "laboratory, published, or none"),
-        text("interval_id", "row of intervals.csv; empty unless basis is published"),
+        text("basis", "laboratory, estimated, published, or none"),
+        text(
+            "interval_id", "published: row of intervals.csv; estimated: name of the limit (estimated:...); else empty"
+        ),
         text("reason", "why there is no limit, else empty"),
     ),
 )

@@ -12,7 +12,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts import EPISODES, Knowledge
+from leukopenia.contracts import EPISODES, ESTIMATED, Knowledge
 from leukopenia.detect.grades import column
 from leukopenia.policy import Policy
 
@@ -260,8 +260,10 @@ def summarise(numbered: Frame, knowledge: Knowledge, standards: Iterable[str], p
 
 
 def _basis() -> nw.Expr:
-    published = when(col("interval_id") != "").then(lit("published")).otherwise(lit("none"))
-    return when(~col("low").is_null()).then(lit("laboratory")).otherwise(published)
+    interval = col("interval_id")
+    laboratory = when(~col("low").is_null()).then(lit("laboratory")).otherwise(lit("none"))
+    published = when(interval != "").then(lit("published")).otherwise(laboratory)
+    return when(interval.str.starts_with(ESTIMATED)).then(lit("estimated")).otherwise(published)
 
 
 def _described(grouped: Frame, knowledge: Knowledge, names: list[str], policy: Policy) -> Frame:

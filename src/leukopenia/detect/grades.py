@@ -12,7 +12,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts import Knowledge, Rows
+from leukopenia.contracts import ESTIMATED, Knowledge, Rows
 from leukopenia.policy import Policy
 
 Frame = nw.LazyFrame[Any]
@@ -247,11 +247,17 @@ def prepare(aged: Frame, policy: Policy, direction: str) -> Frame:
 
     A protocol grade rests on the laboratory's own limit unless the policy says otherwise.
     """
-    published = policy.text("grade_limits") == "published"
-    own = ~col("low").is_null()
-    limit = when(own | lit(published)).then(col("limit_low" if direction == "low" else "limit_high"))
+    allowed = policy.text("grade_limits")
+    own, interval = ~col("low").is_null(), col("interval_id")
+    estimated = interval.str.starts_with(ESTIMATED) & lit(allowed != "laboratory")
+    published = (interval != "") & ~interval.str.starts_with(ESTIMATED) & lit(allowed == "published")
+    limit = when(estimated | published).then(col(f"limit_{direction}")).when(own).then(col(direction))
     return aged.with_columns(
         protocol_limit=limit,
-        protocol_basis=when(own).then(lit("laboratory")).otherwise(lit("published")),
+        protocol_basis=when(estimated)
+        .then(lit("estimated"))
+        .when(published)
+        .then(lit("published"))
+        .otherwise(lit("laboratory")),
         has_hiv=(col("hiv_from") <= col("minute")).fill_null(False),
     )

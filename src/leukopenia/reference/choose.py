@@ -1,17 +1,18 @@
-"""The limit in force for each count: the laboratory's own, else a published one by age, sex and context."""
+"""The limit in force for each count: the laboratory's own, an estimated one, or a published one by age and sex."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts import Knowledge
+from leukopenia.contracts import ESTIMATED, Knowledge
 from leukopenia.policy import Policy
 
 Frame = nw.LazyFrame[Any]
+Row = Mapping[str, str]
 
 NEWBORN_HOURS = 28 * 24
 
@@ -46,29 +47,114 @@ def choose(counts: Frame, knowledge: Knowledge, policy: Policy, present: frozens
     counts : Frame
         contracts.COUNTS with the columns of `with_age`.
     knowledge : Knowledge
-        Uses intervals and interval_choice.
+        Uses intervals, interval_choice and, where there are any, estimated_limits.
     policy : Policy
-        `published_limits` and `context`.
+        `limits.first`, `published_limits` and `context`.
     present : frozenset of str
         Analytes that occur; rows for others are not folded in.
 
     Returns
     -------
     Frame
-        With limit_low, limit_high (10^9/L, g/L) and interval_id (empty unless the limit is published).
+        With limit_low, limit_high (10^9/L, g/L) and interval_id: of the estimated or published limit in force, empty
+        where it is the laboratory's or there is none.
     """
-    own = ~col("low").is_null()
     rows = _rows(knowledge, present) if policy.flag("published_limits") else []
-    context = policy.text("context")
-    chosen = counts.with_columns(interval=when(own).then(lit("")).otherwise(_fold(rows, context)))
+    estimates = [row for row in knowledge.get("estimated_limits", ()) if row["analyte"] in present]
+    named = counts.with_columns(estimate=_estimated(estimates, "interval_id"))
+    chosen = named.with_columns(interval=_picked(_fold(rows, policy.text("context")), policy.text("limits.first")))
     limits = {row["interval_id"]: row for row in knowledge["intervals"]}
     used = sorted({row["interval_id"] for row in rows if row["interval_id"]})
-    low, high = (_values(used, limits, name) for name in ("low", "high"))
     return chosen.with_columns(
-        limit_low=when(own).then(col("low")).otherwise(low),
-        limit_high=when(own).then(col("high")).otherwise(high),
+        **{f"limit_{side}": _side(side, estimates, used, limits) for side in ("low", "high")},
         interval_id="interval",
-    ).drop("interval")
+    ).drop("interval", "estimate")
+
+
+def _picked(published: nw.Expr, first: str) -> nw.Expr:
+    """The interval in force: empty for the laboratory's own range, else the estimated or the published one."""
+    own, estimated = ~col("low").is_null(), col("estimate") != ""
+    if first == "estimated":
+        return when(estimated).then(col("estimate")).when(own).then(lit("")).otherwise(published)
+    return when(own).then(lit("")).when(estimated).then(col("estimate")).otherwise(published)
+
+
+def _side(side: str, estimates: Sequence[Row], used: list[str], limits: dict[str, Any]) -> nw.Expr:
+    return (
+        when((col("interval") == "") & ~col("low").is_null())
+        .then(col(side))
+        .when(is_estimated(col("interval")))
+        .then(_estimated(estimates, side))
+        .otherwise(_values(used, limits, side))
+    )
+
+
+def is_estimated(interval: nw.Expr) -> nw.Expr:
+    """Whether an interval_id names an estimated limit."""
+    return interval.str.starts_with(ESTIMATED)
+
+
+def _estimated(estimates: Sequence[Row], wanted: str) -> nw.Expr:
+    """A column of the estimated limit that fits a count; empty or null where none does."""
+    found = _cell("", wanted)
+    for analyte in sorted({row["analyte"] for row in estimates}):
+        rows = [row for row in estimates if row["analyte"] == analyte]
+        of_sex = {
+            sex: _by_age([row for row in rows if row["sex"] in ("any", sex)], wanted)
+            for sex in ("male", "female", "any")
+        }
+        here = (
+            when(col("sex") == "male")
+            .then(of_sex["male"])
+            .when(col("sex") == "female")
+            .then(of_sex["female"])
+            .otherwise(of_sex["any"])
+        )
+        found = when(col("analyte") == analyte).then(here).otherwise(found)
+    return found
+
+
+def _by_age(rows: list[Row], wanted: str) -> nw.Expr:
+    """A limit without ages holds at any age, known or not; one with ages needs the age."""
+    if len(rows) == 1 and not rows[0]["age_from_hours"] and not rows[0]["age_to_hours"]:
+        return _cell(rows[0][wanted], wanted)
+    return when(~col("age_hours").is_null()).then(_halved(_steps(rows), wanted)).otherwise(_cell("", wanted))
+
+
+def _steps(rows: list[Row]) -> list[tuple[int, Row | None]]:
+    """From which hour which limit holds, in order; None: no limit."""
+    steps: list[tuple[int, Row | None]] = [(0, None)]
+    for row in sorted(rows, key=lambda row: int(row["age_from_hours"] or 0)):
+        begin = int(row["age_from_hours"] or 0)
+        if steps[-1][0] == begin:
+            steps.pop()
+        steps.append((begin, row))
+        if row["age_to_hours"]:
+            steps.append((int(row["age_to_hours"]), None))
+    return steps
+
+
+def _halved(steps: list[tuple[int, Row | None]], wanted: str) -> nw.Expr:
+    """Halved again and again by age: a limit for every month of life makes no deep expression."""
+    if len(steps) == 1:
+        return _at_step(steps[0][1], wanted)
+    half = len(steps) // 2
+    younger = col("age_hours") < steps[half][0]
+    return when(younger).then(_halved(steps[:half], wanted)).otherwise(_halved(steps[half:], wanted))
+
+
+def _at_step(row: Row | None, wanted: str) -> nw.Expr:
+    if row is None:
+        return _cell("", wanted)
+    if row["age_to_hours"] and int(row["age_to_hours"]) <= NEWBORN_HOURS:
+        return when(col("hours_known")).then(_cell(row[wanted], wanted)).otherwise(_cell("", wanted))
+    return _cell(row[wanted], wanted)
+
+
+def _cell(text: str, wanted: str) -> nw.Expr:
+    if wanted == "interval_id":
+        return lit(text)
+    return lit(float(text)) if text else lit(None).cast(nw.Float64)
 
 
 def _rows(knowledge: Knowledge, present: frozenset[str]) -> list[dict[str, str]]:
@@ -110,12 +196,14 @@ def _values(used: list[str], limits: dict[str, Any], name: str) -> nw.Expr:
 
 
 def basis() -> nw.Expr:
-    """On what the limit in force rests: laboratory, published, or none."""
+    """On what the limit in force rests: laboratory, estimated, published, or none."""
     return (
-        when(~col("low").is_null())
-        .then(lit("laboratory"))
+        when(is_estimated(col("interval_id")))
+        .then(lit("estimated"))
         .when(col("interval_id") != "")
         .then(lit("published"))
+        .when(~col("low").is_null())
+        .then(lit("laboratory"))
         .otherwise(lit("none"))
     )
 
@@ -123,7 +211,8 @@ def basis() -> nw.Expr:
 def why_none(policy: Policy) -> nw.Expr:
     """Why a count has no limit in force; empty where it has one. Needs the columns of `with_age`."""
     if not policy.flag("published_limits"):
-        return when(col("low").is_null()).then(lit("no_laboratory_limit")).otherwise(lit(""))
+        without = col("low").is_null() & (col("interval_id") == "")
+        return when(without).then(lit("no_laboratory_limit")).otherwise(lit(""))
     newborn = (col("age_hours") < NEWBORN_HOURS) & ~col("hours_known")
     return (
         when(~col("low").is_null() | (col("interval_id") != ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leukopenia.contracts import ESTIMATED
 from leukopenia.report.facts import Record, Row
 from leukopenia.report.panels import BAND_STANDARD, shape
 from leukopenia.report.words import ANALYTES, number, result, when
@@ -105,4 +106,5 @@ def _origin(row: Row) -> str:
 def _limit_words(limit: Row | None) -> str:
     if limit is None or limit["low"] is None:
         return ""
-    return f"limits {number(limit['low'])} to {number(limit['high']) or '?'} ({limit['basis']})"
+    source = ", ".join(filter(None, (limit["basis"], limit["interval_id"].removeprefix(ESTIMATED))))
+    return f"limits {number(limit['low'])} to {number(limit['high']) or '?'} ({source})"

@@ -154,15 +154,18 @@ def quality_table(rows: list[Row]) -> Table:
     return Table(list(keys.values()), table)
 
 
+_BASES = {"laboratory": "laboratory", "estimated": "estimated", "published": "published", "none": "no limit"}
+
+
 def limits_table(rows: list[Row], redacted: bool) -> Table:
     """Counts by analyte and by where their lower limit comes from."""
     absent: list[Any] = [REDACTED if redacted else 0]
-    bases = ("laboratory", "published", "none")
+    bases = [basis for basis in _BASES if basis != "estimated" or any(row["basis"] == basis for row in rows)]
     merged: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         merged.setdefault((row["analyte"], row["basis"]), []).append(row["counts"])
     table = [(analyte_name(a), [total(merged.get((a, basis), absent)) for basis in bases]) for a in analytes_in(rows)]
-    return Table(["laboratory", "published", "no limit"], table)
+    return Table([_BASES[basis] for basis in bases], table)
 
 
 @dataclass(frozen=True)

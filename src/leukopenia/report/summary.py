@@ -319,7 +319,7 @@ def presence(tables: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
 _MISSING = {
     "birth": "no birth dates: limits and grades that depend on age are unknown",
     "sex": "no sex: limits that depend on sex are unknown",
-    "laboratory": "no laboratory limits: lower limits, where there are any, are published ones",
+    "laboratory": "no laboratory limits: lower limits, where there are any, are estimated or published ones",
     "neutrophils": "no neutrophil count and no differential: neutropenia cannot be judged",
     "platelets": "no platelets: a fall of more than one line cannot be judged",
     "haemoglobin": "no haemoglobin: a fall of more than one line cannot be judged",
