@@ -70,13 +70,15 @@ def run(
     LeukopeniaError
         The source cannot be read or understood, or the policy contradicts itself.
     """
-    from leukopenia import estimated, knowledge, pipeline
+    from leukopenia import estimated, knowledge, monitoring, pipeline
     from leukopenia.engine import of_frame, open_engine
     from leukopenia.result import Result
 
     sources = _listed(source)
     chosen = policy if isinstance(policy, Policy) else Policy.of(policy)
     rows = knowledge.load() if limits is None else estimated.added_to(knowledge.load(), limits)
+    if monitoring.asked_for(chosen):
+        monitoring.rules.rules(rows, chosen)
     first = sources[0]
     files = isinstance(first, str | Path)
     name = engine or ("duckdb" if files else of_frame(_a_frame(first)))

@@ -15,6 +15,7 @@ from leukopenia.cli_options import (
     EngineName,
     Format,
     Json,
+    Jurisdiction,
     Limits,
     MapFile,
     Memory,
@@ -48,6 +49,7 @@ def run(
     policy: PolicyFile = None,
     as_of: AsOf = "",
     limits: Limits = None,
+    jurisdiction: Jurisdiction = "",
     engine: EngineName = "duckdb",
     memory_limit: Memory = "",
     redact: Annotated[bool, typer.Option(help="Redact counts up to 7 in the report and round the rest to 5.")] = False,
@@ -57,10 +59,11 @@ def run(
     from leukopenia import api, outputs
 
     outputs.check_target(output)
+    changes = {"as_of": as_of, "monitor.jurisdiction": jurisdiction, "small_cells": "yes" if redact else ""}
     with stages() as stage:
         result = api.run(
             [*sources],
-            policy=policy_of(policy, as_of=as_of, small_cells="yes" if redact else ""),
+            policy=policy_of(policy, **changes),
             engine=engine,
             format=format,
             mapping=mapping_of(map),
@@ -181,6 +184,7 @@ def simulate(
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to leave the hospital and the result.")] = Path("demo"),
     persons: Annotated[int, typer.Option(help="How many persons.")] = 400,
+    jurisdiction: Annotated[str, typer.Option(help="Whose monitoring rules apply: us, uk, eu, ...")] = "uk",
 ) -> None:
     """Simulate a small hospital, run everything on it and leave a report."""
     from leukopenia import api, outputs
@@ -192,7 +196,7 @@ def demo(
         stage("simulate")
         records.mkdir(parents=True, exist_ok=True)
         room.write(room.hospital(persons), records)
-        with api.run(records, progress=stage) as result:
+        with api.run(records, policy={"monitor.jurisdiction": jurisdiction}, progress=stage) as result:
             result.write(target, stage)
             _tell(result, target, False)
         outputs.write_text(folder / "report.html", (target / "report.html").read_text(encoding="utf-8"))

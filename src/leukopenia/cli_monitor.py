@@ -15,6 +15,7 @@ from leukopenia.cli_options import (
     EngineName,
     Format,
     Json,
+    Jurisdiction,
     MapFile,
     PolicyFile,
     SiteMap,
@@ -37,31 +38,10 @@ _EPOCH = datetime(1970, 1, 1)
 _SHOWN = 3
 """Alerts of one person that are told in full."""
 
-_KINDS = {
-    "baseline_missing": "no count before the start",
-    "due": "count due",
-    "overdue": "count overdue",
-    "no_count_after_end": "no count after the end",
-    "threshold_crossed": "limit crossed",
-    "confirmation_missing": "count not repeated",
-    "contraindicated_start": "started in spite of the count",
-    "contraindicated_restart": "given again in spite of the count",
-    "continued_in_spite_of_stop": "goes on in spite of a stop",
-}
-_REASONS = {
-    "start_not_seen": "the start of treatment is not on record",
-    "only_orders": "only orders, so nobody knows whether it was taken",
-    "end_unknown": "nobody knows whether treatment goes on",
-    "no_counts_at_all_in_source": "the source has no such counts at all",
-    "no_fixed_interval": "the rule gives no fixed interval",
-    "population_unknown": "whether the rule is for this person is not on record",
-    "no_rule_found": "no rule was found",
-}
-
 
 def monitor(
     sources: Sources,
-    jurisdiction: Annotated[str, typer.Option(help="Whose rules apply: us, uk, eu, ...; there is no default.")] = "",
+    jurisdiction: Jurisdiction = "",
     as_of: AsOf = "",
     drug: Annotated[str, typer.Option(help="One ingredient.")] = "",
     patient: Annotated[str, typer.Option(help="One person.")] = "",
@@ -167,8 +147,10 @@ def _person(row: Row) -> str:
 def _alert(alert: Row) -> str:
     value = f" {alert['analyte']} {alert['value']:g}" if alert["value"] is not None else ""
     late = f", {alert['days_overdue']} days" if alert["days_overdue"] else ""
-    said = "" if not alert["action"] else f" - {alert['statement']}"
-    return f"{_drug(alert['drug'])}: {_KINDS[alert['kind']]}{value} ({alert['minute']}{late}){said}"
+    from leukopenia.report.monitored import ALERT_KINDS
+
+    said = "" if not alert["action"] else f" - {alert['statement'].rstrip('.')}"
+    return f"{_drug(alert['drug'])}: {ALERT_KINDS[alert['kind']]}{value} ({alert['minute']}{late}){said}"
 
 
 def _drug(id: str) -> str:
@@ -176,6 +158,8 @@ def _drug(id: str) -> str:
 
 
 def _unassessed(rows: Sequence[Row]) -> Iterator[str]:
+    from leukopenia.report.monitored import NOT_ASSESSABLE
+
     if not rows:
         return
     persons = {row["patient_id"] for row in rows}
@@ -183,7 +167,7 @@ def _unassessed(rows: Sequence[Row]) -> Iterator[str]:
     yield f"Cannot be assessed, wholly or in part: {len(persons)}"
     seen: set[str] = set()
     for row in rows:
-        line = f"   {row['patient_id']}  {_drug(row['drug'])}: {_REASONS[row['reason']]}"
+        line = f"   {row['patient_id']}  {_drug(row['drug'])}: {NOT_ASSESSABLE[row['reason']]}"
         rule = f"  [{row['rule_id']}]" if row["rule_id"] else ""
         if line + rule not in seen:
             seen.add(line + rule)

@@ -30,6 +30,7 @@ Limits = Annotated[
 AsOf = Annotated[str, typer.Option(help="The day the question is asked for; default: the last day of the source.")]
 EngineName = Annotated[str, typer.Option("--engine", help="duckdb, polars or spark.")]
 Memory = Annotated[str, typer.Option(help="Memory for DuckDB, such as 500MB; the rest is spilled to disk.")]
+Jurisdiction = Annotated[str, typer.Option(help="Whose monitoring rules apply: us, uk, eu, ...; there is no default.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

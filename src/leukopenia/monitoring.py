@@ -331,13 +331,23 @@ def alerts(
         engine=engine,
         knowledge=knowledge or packed.load(),
         policy=chosen,
-        as_of=chosen.as_of if chosen.as_of is not None else last_minute(engine, frames["exposures"], frames["counts"]),
+        as_of=day_asked_for(chosen, engine, frames["exposures"], frames["counts"]),
     )
     return engine.collect(made.alerts).sort(*ALERTS.key)
 
 
 def _empty(table: contracts.Table, ids: type[pl.DataType]) -> pl.DataFrame:
     return pl.DataFrame(schema={name: polars_type(table, name, ids) for name in table.names})
+
+
+def asked_for(policy: Policy) -> bool:
+    """Whether the policy names a jurisdiction, without which no rule applies."""
+    return bool(policy.text("monitor.jurisdiction") or policy.names("monitor.rules"))
+
+
+def day_asked_for(policy: Policy, engine: Engine, exposures: Frame, counts: Frame) -> int:
+    """The minute the question is asked for: that of the policy, else `last_minute`."""
+    return policy.as_of if policy.as_of is not None else last_minute(engine, exposures, counts)
 
 
 def last_minute(engine: Engine, exposures: Frame, counts: Frame) -> int:
@@ -392,7 +402,7 @@ def of_sources(
             progress("harmonise")
             made = harmonise(raws, opened, knowledge, policy, api.site_maps_of(site_map))
             counts = opened.materialise(made.counts, "counts")
-            as_of = policy.as_of if policy.as_of is not None else last_minute(opened, made.exposures, counts)
+            as_of = day_asked_for(policy, opened, made.exposures, counts)
             progress("monitor")
             yield (
                 monitor(

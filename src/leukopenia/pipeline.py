@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2 import col, lit
 
-from leukopenia import contracts, explaining
+from leukopenia import contracts, explaining, monitoring
 from leukopenia.contracts import Knowledge, Rows, Table
 from leukopenia.detect import episodes as episodes_room
 from leukopenia.detect import grades as grades_room
@@ -54,18 +54,25 @@ class Tables:
     disagreements: Later
     next_steps: Later
     issues: Later
+    monitored: monitoring.Monitored | None = None
     as_of: int = 0
+    monitored_as_of: int = 0
     signals: list[dict[str, Any]] = field(default_factory=list)
     accounting: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """The tables, in the order of the rooms."""
-        return [item.name for item in fields(self) if item.name in contracts.TABLES]
+        made = [item.name for item in fields(self) if item.name in contracts.TABLES]
+        return made if self.monitored is None else [*made, *_MONITORED]
 
     def frame(self, name: str) -> Frame:
         """One table by name."""
-        made: Frame | Later = getattr(self, name)
+        made: Frame | Later = getattr(self.monitored if name in _MONITORED else self, name)
         return made() if callable(made) else made
+
+
+_MONITORED = tuple(table.name for table in contracts.MONITOR_TABLES)
+"""Tables that are made when a jurisdiction is named."""
 
 
 def run(
@@ -109,6 +116,7 @@ def run(
     )
     explained = explaining.explain(episodes, known, engine, knowledge, policy)
     monocytes = limited.filter(col("analyte") == "monocytes")
+    monitored, monitored_as_of = _monitor(made, limited, patients, engine, knowledge, policy, progress)
     return Tables(
         patients=patients,
         observation_periods=made.observation_periods,
@@ -130,10 +138,31 @@ def run(
         disagreements=explained.disagreements,
         next_steps=explained.next_steps,
         issues=lambda: nw.concat([*(part() for part in made.issues), _conflicts(limited), _limit_issues(aged, policy)]),
+        monitored=monitored,
         as_of=as_of,
+        monitored_as_of=monitored_as_of,
         signals=made.signals,
         accounting=made.accounting,
     )
+
+
+def _monitor(
+    made: Harmonised,
+    limited: Frame,
+    patients: Frame,
+    engine: Engine,
+    knowledge: Knowledge,
+    policy: Policy,
+    progress: Progress,
+) -> tuple[monitoring.Monitored | None, int]:
+    """The tables of the monitor room and the minute they are for; none where no jurisdiction is named."""
+    if not monitoring.asked_for(policy):
+        return None, 0
+    progress("monitor")
+    counts = limited.select(*contracts.COUNTS.names)
+    as_of = monitoring.day_asked_for(policy, engine, made.exposures, counts)
+    periods = made.observation_periods
+    return monitoring.monitor(made.exposures, counts, patients, periods, engine, knowledge, policy, as_of), as_of
 
 
 def rank(given: Mapping[str, Any], engine: Engine, knowledge: Knowledge, policy: Policy) -> Frame:

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leukopenia import contracts, knowledge, outputs
+from leukopenia import contracts, knowledge, monitoring_facts, outputs
 from leukopenia.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from leukopenia.engine import Engine
     from leukopenia.pipeline import Tables
     from leukopenia.policy import Policy
+    from leukopenia.report import Monitoring
 
 Progress = Callable[[str], None]
 COHORTS = {
@@ -171,7 +172,8 @@ class Result:
         """Policy, versions and row accounting; the run time and the hashes are added when it is written."""
         return {
             "leukopenia": _version("leukopenia"),
-            "as_of": str(_EPOCH + timedelta(minutes=self.made.as_of)) if self.made.as_of else "",
+            "as_of": _time(self.made.as_of),
+            **({"monitored_as_of": _time(self.made.monitored_as_of)} if self.made.monitored else {}),
             "knowledge": knowledge.version(),
             "engine": self.engine.name,
             "versions": {name: _version(name) for name in ("narwhals", "polars", "duckdb", "pyspark", "pyarrow")}
@@ -205,7 +207,12 @@ class Result:
         lazy = {name: pl.scan_parquet(_files(paths[name])) for name in _REPORT_TABLES}
         received = _received(self.made.signals, self.made.accounting)
         summary = report.summarise(lazy, received) | _words(knowledge.load())
-        tables = _of_persons({name: lazy[name] for name in lazy if name not in _OF_THE_COHORT}, _chosen(lazy))
+        monitor = {name: pl.scan_parquet(_files(paths[name])) for name in self._monitor_tables()}
+        listed = monitoring_facts.waiting(monitor["alerts"]) if monitor else []
+        chosen = [*_chosen(lazy), *listed[: report.WAITING_PAGES]]
+        tables = _of_persons({name: lazy[name] for name in lazy if name not in _OF_THE_COHORT}, chosen)
+        if monitor:
+            summary["monitoring"] = monitoring_facts.aggregates(monitor)
         facts = report.Facts(
             **tables,
             summary=summary,
@@ -213,8 +220,20 @@ class Result:
             references=Citations(),
             knowledge=knowledge.load(),
             manifest=manifest,
+            monitoring=self._monitoring(monitor, chosen, listed),
         )
         return report.render(facts, redact_small_cells=self.policy.flag("small_cells"))
+
+    def _monitor_tables(self) -> list[str]:
+        return [table.name for table in contracts.MONITOR_TABLES] if self.made.monitored else []
+
+    def _monitoring(
+        self, monitor: Mapping[str, pl.LazyFrame], chosen: list[Any], listed: list[Any]
+    ) -> Monitoring | None:
+        if not monitor:
+            return None
+        jurisdiction = self.policy.text("monitor.jurisdiction")
+        return monitoring_facts.facts(monitor, jurisdiction, self.made.monitored_as_of, chosen, listed)
 
 
 _EPOCH = datetime(1970, 1, 1)
@@ -324,6 +343,10 @@ def _words(rows: contracts.Knowledge) -> dict[str, Any]:
         "groups": groups,
         "names": {row["id"]: row["name"] for row in rows["ingredients"]},
     }
+
+
+def _time(minute: int) -> str:
+    return str(_EPOCH + timedelta(minutes=minute)) if minute else ""
 
 
 def _version(package: str) -> str:

@@ -32,7 +32,16 @@ def headline(folder: Path) -> dict[str, Any]:
         "rows_set_aside": aside,
         "why_no_counts": _why_no_counts(rows("issues"), rows("counts")),
     }
+    if (folder / "alerts.parquet").exists():
+        told["monitoring"] = {name: _persons_open(rows(name)) for name in ("alerts", "not_assessable")}
     return told | {"lines": _lines(told)}
+
+
+def _persons_open(table: pl.LazyFrame) -> int:
+    import polars as pl
+
+    found: int = table.filter("open").select(pl.col("patient_id").n_unique()).collect().item()
+    return found
 
 
 def _why_no_counts(issues: pl.LazyFrame, counts: pl.LazyFrame) -> list[str]:
@@ -59,9 +68,17 @@ def _lines(told: dict[str, Any]) -> list[str]:
         f"Red flags at the end of the records (persons): {', '.join(flags) or 'none'}",
         f"Persons {told['persons']}, counts {sum(told['counts'].values())}, rows set aside {told['rows_set_aside']}",
         *(f"No counts: {reason}" for reason in told["why_no_counts"]),
+        *_monitoring(told),
         "Episodes:" if episodes else "No episode of a low count.",
         *episodes,
     ]
+
+
+def _monitoring(told: dict[str, Any]) -> list[str]:
+    if "monitoring" not in told:
+        return []
+    waiting, unsure = told["monitoring"]["alerts"], told["monitoring"]["not_assessable"]
+    return [f"Drug monitoring (persons): {waiting} need attention, {unsure} cannot be assessed wholly or in part"]
 
 
 def print_inspection(found: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ from commands import (
 from leukopenia import contracts
 
 RAW = {contract.name for contract in contracts.RAW}
-TABLES = sorted(set(contracts.TABLES) - RAW)
+MONITORED = {contract.name for contract in contracts.MONITOR_TABLES}
+TABLES = sorted(set(contracts.TABLES) - RAW - MONITORED)
 COMMANDS = ("run", "inspect", "grade", "simulate", "demo", "knowledge", "cite")
 
 

@@ -24,6 +24,14 @@ from leukopenia.contracts.harmonised import (
     PATIENTS,
     PERSONAL_LIMITS,
 )
+from leukopenia.contracts.monitored import (
+    ALERTS,
+    COURSES,
+    COVERAGE,
+    DUE_COUNTS,
+    MONITOR_TABLES,
+    NOT_ASSESSABLE,
+)
 from leukopenia.contracts.raw import (
     RAW,
     RAW_CONDITIONS,
@@ -64,6 +72,7 @@ TABLES = {
         DISAGREEMENTS,
         CAUSALITY,
         NEXT_STEPS,
+        *MONITOR_TABLES,
         ISSUES,
     )
 }
@@ -75,6 +84,7 @@ Knowledge = Mapping[str, Rows]
 """Knowledge tables by name, as the loader gives them to the rooms."""
 
 __all__ = [
+    "ALERTS",
     "CAUSALITY",
     "CAUSES",
     "CAUSE_EVIDENCE",
@@ -82,7 +92,10 @@ __all__ = [
     "COMPARATORS",
     "CONDITIONS",
     "COUNTS",
+    "COURSES",
+    "COVERAGE",
     "DISAGREEMENTS",
+    "DUE_COUNTS",
     "EPISODES",
     "ESTIMATED",
     "EXPOSURES",
@@ -92,7 +105,9 @@ __all__ = [
     "ISSUES",
     "LIMITS",
     "MENTIONS",
+    "MONITOR_TABLES",
     "NEXT_STEPS",
+    "NOT_ASSESSABLE",
     "OBSERVATION_PERIODS",
     "PATIENTS",
     "PERSONAL_LIMITS",

@@ -7,8 +7,8 @@ comes in with `Facts`.
 from __future__ import annotations
 
 from leukopenia.report.cohort import omop_cohort
-from leukopenia.report.facts import Facts
-from leukopenia.report.page import render
+from leukopenia.report.facts import Facts, Monitoring
+from leukopenia.report.page import WAITING_PAGES, render
 from leukopenia.report.summary import summarise
 
-__all__ = ["Facts", "omop_cohort", "render", "summarise"]
+__all__ = ["WAITING_PAGES", "Facts", "Monitoring", "omop_cohort", "render", "summarise"]

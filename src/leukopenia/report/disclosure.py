@@ -42,8 +42,14 @@ def disclose(summary: Mapping[str, Any]) -> dict[str, Any]:
     shown[table] = [row for row in shown.get(table, []) if row["rows"] != REDACTED and column in row]
     table, column = _RARE
     if table in shown:
-        shown[table] = [row for row in shown[table] if row[column] != REDACTED]
+        shown[table] = _common(shown[table], column)
+    if "monitoring" in shown:
+        shown["monitoring"]["by_drug"] = _common(shown["monitoring"]["by_drug"], "persons")
     return shown
+
+
+def _common(rows: Iterable[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row[column] != REDACTED]
 
 
 def counts_hidden(part: Any) -> Any:

@@ -30,6 +30,28 @@ NOT_REAL = "count_may_not_be_real"
 
 
 @dataclass(frozen=True)
+class Monitoring:
+    """What the monitor room found, where a jurisdiction was named.
+
+    Parameters
+    ----------
+    jurisdiction : str
+        Whose rules were asked for.
+    as_of : int
+        The minute they were asked for.
+    courses, due_counts, alerts, not_assessable : polars.DataFrame
+        The tables of `leukopenia.contracts`, for the persons to be shown and the first of the worklist.
+    """
+
+    jurisdiction: str
+    as_of: int
+    courses: pl.DataFrame
+    due_counts: pl.DataFrame
+    alerts: pl.DataFrame
+    not_assessable: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that a report is made from.
 
@@ -55,6 +77,8 @@ class Facts:
         One-line citation of each source_id.
     manifest : dict
         versions, inputs, as_of (date, text or minute), accounting.
+    monitoring : Monitoring, optional
+        Absent where no jurisdiction was named. Its aggregates stand in ``summary["monitoring"]``.
     """
 
     patients: pl.DataFrame
@@ -77,6 +101,7 @@ class Facts:
     policy: dict[str, Any]
     references: Mapping[str, str]
     manifest: dict[str, Any]
+    monitoring: Monitoring | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +113,16 @@ class Explanation:
     causality: list[Row] = field(default_factory=list)
     disagreements: list[Row] = field(default_factory=list)
     next_steps: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """The rows of one person in the tables of `Monitoring`, each in the order of time."""
+
+    courses: list[Row] = field(default_factory=list)
+    due_counts: list[Row] = field(default_factory=list)
+    alerts: list[Row] = field(default_factory=list)
+    not_assessable: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,6 +140,7 @@ class Record:
     conditions: list[Row]
     risks: list[Row]
     explained: dict[str, Explanation]
+    monitored: Monitored = field(default_factory=Monitored)
 
 
 _LATEST = 2**62
@@ -118,6 +154,7 @@ _TIME = {
     "conditions": "start",
     "risks": "minute",
 }
+_MONITOR_TIME = {"courses": "start", "due_counts": "due", "alerts": "minute", "not_assessable": "course"}
 _ORDER = {
     "causes": "rank",
     "cause_evidence": "clue",
@@ -136,6 +173,7 @@ def records(facts: Facts, patient_ids: Iterable[int | str]) -> list[Record]:
     patients = {row["patient_id"]: row for row in _rows(facts.patients, chosen)}
     parts = {name: _by_patient(_rows(getattr(facts, name), chosen), time) for name, time in _TIME.items()}
     episodes = parts["episodes"]
+    monitored = _monitored(facts.monitoring, chosen)
     explained = _explained(facts, [row["episode_id"] for rows in episodes.values() for row in rows], chosen is None)
     return [
         Record(
@@ -143,9 +181,16 @@ def records(facts: Facts, patient_ids: Iterable[int | str]) -> list[Record]:
             patients.get(one, {}),
             **{name: part.get(one, []) for name, part in parts.items()},
             explained={row["episode_id"]: explained[row["episode_id"]] for row in episodes.get(one, [])},
+            monitored=Monitored(**{name: part.get(one, []) for name, part in monitored.items()}),
         )
         for one in wanted
     ]
+
+
+def _monitored(found: Monitoring | None, chosen: pl.Expr | None) -> dict[str, dict[int | str, list[Row]]]:
+    if found is None:
+        return {}
+    return {name: _by_patient(_rows(getattr(found, name), chosen), time) for name, time in _MONITOR_TIME.items()}
 
 
 def _explained(facts: Facts, episode_ids: list[str], whole: bool) -> dict[str, Explanation]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from leukopenia.report import svg
+from leukopenia.report.due_marks import due_in_view, due_marks
 from leukopenia.report.facts import Record, Row
 from leukopenia.report.panels import LEFT, RIGHT, Panel, View, by_analyte
 from leukopenia.report.svg import Axis
@@ -13,6 +14,8 @@ from leukopenia.report.words import ANALYTES, SEVERITIES, day, number, plain, sh
 
 _EPISODE_LANE = 16.0
 _DRUG_LANE = 16.0
+_MARK_LANE = 10.0
+_MARKS_BELOW = 13.0
 _MOST_LANES = 12
 GROUPS = ("suspect", "chemotherapy", "growth factor", "steroid", "transfusion", "dialysis")
 """Treatments that explain a course, in the order of the lanes."""
@@ -104,17 +107,33 @@ def drug_lanes(
     if not lanes:
         return None
     leading = {window.drug for window in windows}
-    order = sorted(lanes, key=lambda one: (one not in leading, _rank(groups.get(one, "")), lanes[one][0]["start"], one))
-    places = {one: index * _DRUG_LANE + 10 for index, one in enumerate(order[:_MOST_LANES])}
+    dues = due_in_view(record, view)
+
+    def place(one: str) -> tuple[bool, bool, int, int, str]:
+        return one not in leading, one not in dues, _rank(groups.get(one, "")), lanes[one][0]["start"], one
+
+    order = sorted(lanes, key=place)
+    places, end = _places(order[:_MOST_LANES], dues)
     body = [
         part for one, y in places.items() for part in _lane(lanes[one], view, y, plain(one, names), groups.get(one, ""))
     ]
     body += [part for window in windows if window.drug in places for part in _window(window, view, places[window.drug])]
-    height = min(len(order), _MOST_LANES) * _DRUG_LANE + 8
+    body += [part for one, y in places.items() for part in due_marks(dues.get(one, []), view.axis, y + _MARKS_BELOW)]
+    height = end + 8
     if len(order) > _MOST_LANES:
         height += 12
         body.append(svg.label(LEFT, height - 4, f"{len(order) - _MOST_LANES} more in the table of drugs", "tick"))
     return Panel("".join(body), height)
+
+
+def _places(order: Sequence[str], dues: Mapping[str, list[Row]]) -> tuple[dict[str, float], float]:
+    """The height of each lane, those with due counts having room for their marks, and where the last one ends."""
+    places: dict[str, float] = {}
+    y = 0.0
+    for one in order:
+        places[one] = y + 10
+        y += _DRUG_LANE + (_MARK_LANE if one in dues else 0)
+    return places, y
 
 
 def _rank(group: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from leukopenia.report import numbers, words
+from leukopenia.report import monitored, numbers, words
 from leukopenia.report.danger import danger, danger_in_numbers, title
 from leukopenia.report.disclosure import KNOWLEDGE, counts_hidden, disclose
 from leukopenia.report.facts import NOT_REAL, Facts, records
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PATIENT_PAGES = 50
 """How many persons get a page of their own in one report."""
+
+WAITING_PAGES = 10
+"""How many of the worklist are among them, whatever their counts."""
 
 _NO_COUNTS = ("as_of", "versions", "policy")
 _PRINTED_ELSEWHERE = ("as_of", "policy")
@@ -49,13 +52,15 @@ def render(facts: Facts, redact_small_cells: bool = False) -> str:
 
 
 def _open(facts: Facts) -> dict[str, Any]:
-    chosen = choose_patients(facts.patients, facts.episodes, facts.risks, PATIENT_PAGES)
+    common = _common(facts, facts.summary, facts.manifest, redacted=False)
+    waiting = [one.patient_id for one in common["monitoring"].worklist] if common["monitoring"] else []
+    chosen = choose_patients(facts.patients, facts.episodes, facts.risks, PATIENT_PAGES, waiting[:WAITING_PAGES])
     causes = Words(facts.knowledge)
     found = enumerate(records(facts, chosen), start=1)
     pages = [patient_page(record, facts, causes, f"patient-{n}") for n, record in found]
     persons = facts.summary["totals"]["persons"]
     return {
-        **_common(facts, facts.summary, facts.manifest, redacted=False),
+        **common,
         "danger": danger(facts.risks),
         "patients": pages,
         "anchors": {page.patient_id: page.key for page in pages},
@@ -94,6 +99,7 @@ def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], red
         "set_aside": numbers.issue_reasons(summary.get("set_aside", []), True),
         "marked": numbers.issue_reasons(summary.get("set_aside", []), False),
         "units": summary.get("units", []),
+        "monitoring": monitored.panel(facts, summary, redacted),
         "causes": numbers.causes_table(summary.get("causes", []), Words(facts.knowledge), redacted),
         "band_sources": sorted({band["source_id"] for band in summary.get("bands", [])}),
         "policy": list(flat(facts.policy)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from leukopenia.report.cause_panel import Brief, CausePanel, cause_panels
 from leukopenia.report.facts import NOT_REAL, Facts, Record, Row
 from leukopenia.report.flowsheet import Flowsheet, flowsheet
 from leukopenia.report.lanes import episode_end
+from leukopenia.report.monitored import PersonPanel, person_panel
 from leukopenia.report.panels import band_caption
 from leukopenia.report.timeline import Figure, timelines
 from leukopenia.report.why import Words
@@ -46,14 +47,17 @@ class PatientPage:
     episodes: list[Row]
     causes: list[CausePanel]
     further: list[Brief]
+    monitoring: PersonPanel | None
     sheet: Flowsheet
     drugs: list[Row]
     conditions: list[Row]
     findings: list[Row]
 
 
-def choose_patients(patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.DataFrame, most: int) -> list[Any]:
-    """The persons whose pages are shown: ongoing red flags, then past ones, then the most severe.
+def choose_patients(
+    patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.DataFrame, most: int, waiting: Sequence[Any] = ()
+) -> list[Any]:
+    """The persons whose pages are shown: ongoing red flags, who waits, past flags, then the most severe.
 
     Parameters
     ----------
@@ -61,6 +65,8 @@ def choose_patients(patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.Da
         As in `Facts`.
     most : int
         How many at most.
+    waiting : sequence
+        patient_id of those at the top of the worklist.
 
     Returns
     -------
@@ -71,10 +77,12 @@ def choose_patients(patients: pl.DataFrame, episodes: pl.DataFrame, risks: pl.Da
     if everybody.height <= 1:
         return everybody["patient_id"].to_list()
     red = pl.col("ongoing") & (pl.col("kind") != NOT_REAL)
-    flags = risks.group_by("patient_id").agg(flag=pl.when(red).then(0).otherwise(1).min())
+    flags = risks.group_by("patient_id").agg(flag=pl.when(red).then(0).otherwise(2).min())
+    waits = pl.col("patient_id").is_in(list(waiting)) & (pl.col("flag").fill_null(2) > 1)
     rank = pl.col("severity").replace_strict({s: i for i, s in enumerate(SEVERITIES)}, default=len(SEVERITIES))
     depth = episodes.group_by("patient_id").agg(rank.min().alias("rank"), pl.col("nadir").min())
     chosen = everybody.join(flags, on="patient_id", how="left").join(depth, on="patient_id", how="left")
+    chosen = chosen.with_columns(flag=pl.when(waits).then(1).otherwise("flag"))
     return chosen.sort("flag", "rank", "nadir", "patient_id", nulls_last=True).head(most)["patient_id"].to_list()
 
 
@@ -92,6 +100,7 @@ def patient_page(record: Record, facts: Facts, words: Words, key: str) -> Patien
         [episode_row(row) for row in record.episodes],
         causes,
         further,
+        person_panel(record, names),
         flowsheet(record),
         [_drug_row(row, names, facts.summary.get("groups", {})) for row in record.exposures],
         [_condition_row(row, names) for row in record.conditions],

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from leukopenia.report import svg
+from leukopenia.report.due_marks import due_in_view, due_words
 from leukopenia.report.facts import Record, Row
 from leukopenia.report.lanes import drug_lanes, episode_end, episode_lanes, shade
 from leukopenia.report.panels import LEFT, RIGHT, WIDTH, Panel, View, by_analyte, counts_panel, small_panels
@@ -62,10 +63,12 @@ def _views(record: Record) -> Iterator[tuple[str, View]]:
     minutes = [row["minute"] for row in record.counts]
     if not minutes:
         return
+    owed = [row["due"] for row in record.monitored.due_counts if row["state"] in ("due", "overdue", "missed")]
     first, last = min(minutes), max(minutes)
+    end = max([last, *owed])
     before = [row["start"] for row in record.exposures if first - _LEAD <= row["start"] < first]
-    overview = _padded(min([first, *before]), last)
-    yield f"Whole course, {day(first)} to {day(last)}", overview
+    overview = _padded(min([first, *before]), end)
+    yield f"Whole course, {day(first)} to {day(end)}", overview
     if last - first > _ZOOM_FROM:
         yield from _zooms(record, overview)
 
@@ -163,4 +166,5 @@ def describe(record: Record, view: View, names: Mapping[str, str]) -> str:
     drugs = sorted({row["ingredient"] for row in record.exposures if row["start"] <= view.end})
     if drugs:
         parts.append(f"Drugs: {', '.join(plain(one, names) for one in drugs)}.")
+    parts += [due_words(plain(one, names), rows) for one, rows in due_in_view(record, view).items()]
     return " ".join([*parts, "All values stand in the table of counts."])

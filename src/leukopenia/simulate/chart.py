@@ -164,6 +164,11 @@ class Chart:
         for day in days:
             self._drug(name, day, None, dose, "administered", **given)
 
+    def dispense(self, name: str, *days: float, supply: int, dose: float | None = None) -> None:
+        """Hand a drug over on each of the days, enough for so many days."""
+        for day in days:
+            self._drug(name, day, day + supply, dose, "dispensed")
+
     def _drug(self, name: str, day: float, until: float | None, dose: float | None, status: str, **given: Any) -> None:
         drug = DRUGS[name]
         fields: dict[str, Any] = {

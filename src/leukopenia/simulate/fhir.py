@@ -10,6 +10,7 @@ from typing import Any
 
 from leukopenia.simulate.catalogue import UCUM
 from leukopenia.simulate.records import (
+    DAY,
     Condition,
     Drug,
     Encounter,
@@ -59,7 +60,8 @@ def write_fhir(hospital: Hospital, folder: Path) -> None:
         "Patient": map(_patient, hospital.persons),
         "Medication": (_medication(drug, medication_id(name)) for name, drug in sorted(medications.items())),
         "MedicationRequest": (_request(drug) for drug in hospital.drugs if _ordered(drug)),
-        "MedicationAdministration": (_administration(drug) for drug in hospital.drugs if not _ordered(drug)),
+        "MedicationAdministration": (_administration(drug) for drug in hospital.drugs if _given(drug)),
+        "MedicationDispense": (_dispense(drug) for drug in hospital.drugs if drug.status == "dispensed"),
         "Condition": map(_condition, hospital.conditions),
         "Encounter": map(_encounter, hospital.encounters),
         "Procedure": map(_procedure, hospital.procedures),
@@ -207,6 +209,10 @@ def _ordered(drug: Drug) -> bool:
     return drug.status in ("ordered", "entered-in-error")
 
 
+def _given(drug: Drug) -> bool:
+    return drug.status in ("administered", "not_given")
+
+
 def _drug_named(drug: Drug) -> Resource:
     """The drug as the resource carries it: a concept, a contained Medication, or a reference."""
     if drug.carrier == "contained":
@@ -256,6 +262,22 @@ def _administration(drug: Drug) -> Resource:
         subject=_subject(drug.patient_id),
         effectiveDateTime=clock(drug.start, drug.precision),
         dosage=_dosage(drug),
+    )
+
+
+def _dispense(drug: Drug) -> Resource:
+    dosage = _dosage(drug)
+    amount = dosage.pop("dose", None)
+    days = 0 if drug.end is None else round((drug.end - drug.start) / DAY)
+    return _filled(
+        resourceType="MedicationDispense",
+        id=drug.row_id,
+        status="completed",
+        **_drug_named(drug),
+        subject=_subject(drug.patient_id),
+        whenHandedOver=clock(drug.start, drug.precision),
+        daysSupply={"value": days, "unit": "days", "system": UCUM, "code": "d"},
+        dosageInstruction=[{**dosage, **({"doseAndRate": [{"doseQuantity": amount}]} if amount else {})}],
     )
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 from random import Random
 
 from leukopenia.errors import UsageError
-from leukopenia.simulate import disease, ordinary, treatment
+from leukopenia.simulate import disease, monitoring, ordinary, treatment
 from leukopenia.simulate.chart import Chart
 from leukopenia.simulate.dirt import soil
 from leukopenia.simulate.laboratory import report
@@ -20,7 +20,10 @@ FIRST, LAST = minute_of(2020, 1, 6), minute_of(2025, 12, 20)
 
 @dataclass(frozen=True)
 class Story:
-    """A kind of course: its share of persons, whom it befalls (years of age, sex), how long it lasts."""
+    """A kind of course: its share of persons, whom it befalls (years of age, sex), how long it lasts.
+
+    A recent one ends with the records.
+    """
 
     name: str
     share: float
@@ -28,6 +31,7 @@ class Story:
     days: int
     ages: tuple[int, int] = (19, 85)
     sex: str = ""
+    recent: bool = False
 
 
 STORIES = (
@@ -50,6 +54,7 @@ STORIES = (
     Story("aged", 0.02, ordinary.aged, 520, (91, 98)),
     Story("unmeasured", 0.01, ordinary.unmeasured, 120),
 )
+MONITORED = Story("monitored", 0.0175, monitoring.monitored, monitoring.DAYS, recent=True)
 HEALTHY = Story("healthy", 0.0, ordinary.healthy, 920)
 
 
@@ -84,13 +89,15 @@ def _cast(persons: int, rng: Random) -> list[tuple[Story, int]]:
     """Which story befalls whom, and which number it has among its kind."""
     each = 1 if persons >= 100 else 0
     told = [(story, nth) for story in STORIES for nth in range(max(each, round(story.share * persons)))][:persons]
-    told += [(HEALTHY, nth) for nth in range(persons - len(told))]
+    watched = [(MONITORED, nth) for nth in range(min(round(MONITORED.share * persons), persons - len(told)))]
+    told += [(HEALTHY, nth) for nth in range(persons - len(told) - len(watched))] + watched
     rng.shuffle(told)
     return told
 
 
 def _admit(number: int, story: Story, nth: int, rng: Random) -> Hospital:
-    origin = rng.randrange(FIRST // DAY, LAST // DAY - story.days) * DAY
+    latest = LAST // DAY - story.days
+    origin = (latest if story.recent else rng.randrange(FIRST // DAY, latest)) * DAY
     home = rng.choices(("hospital", "practice", "clinic"), (3, 3, 2))[0]
     person = _person(f"sim-{number:04d}", story, origin, rng)
     chart = Chart(person, rng, origin, home)
