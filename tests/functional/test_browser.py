@@ -35,7 +35,7 @@ def browser() -> Iterator[sync_api.Browser]:
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     simulate.write(simulate.hospital(120, seed=3), folder / "hospital")
-    with lk.run(folder / "hospital") as result:
+    with lk.run(folder / "hospital", policy={"monitor.jurisdiction": "uk"}) as result:
         return result.write(folder / "result") / "report.html"
 
 
@@ -55,7 +55,8 @@ def test_the_report_stands_alone_and_fits(browser: sync_api.Browser, page_file: 
     assert page.locator("script").count() == 0
     assert page.locator("svg").count() > 10
     headings = page.locator("h1, h2").all_inner_texts()
-    assert headings.index("Red flags, ongoing") < headings.index("The cohort")
+    order = [headings.index(one) for one in ("Red flags, ongoing", "Drug monitoring", "The cohort")]
+    assert order == sorted(order)
     context.close()
 
 
@@ -69,6 +70,30 @@ def test_the_question_why_is_answered_in_sight_and_in_words(browser: sync_api.Br
     assert "unexplained by what is on record" in str(drawing.locator("desc").text_content())
     page.locator("p.cause a").first.click()
     assert page.url.endswith("-why")
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_who_needs_attention_leads_to_the_person_and_the_marks(
+    browser: sync_api.Browser, page_file: Path, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(page_file.as_uri())
+    panel = page.get_by_role("region", name="Drug monitoring")
+    urgencies = panel.locator(".worklist .urgency").all_inner_texts()
+    assert urgencies and urgencies == sorted(urgencies)
+    assert panel.get_by_text("Cannot be assessed, wholly or in part").is_visible()
+    listed, unsure = panel.locator(".waiting > div").nth(0).bounding_box(), panel.locator(".waiting > div").nth(1)
+    beside = unsure.bounding_box()
+    assert listed and beside
+    assert (beside["x"] > listed["x"]) == (width == 1280)
+    panel.locator(".worklist a.id").first.click()
+    person = page.locator(page.url[page.url.index("#") :])
+    assert person.locator(".schedule .alerts li").first.is_visible()
+    marks = person.locator("figure.timeline").first
+    assert marks.locator(".due-taken").first.is_visible() and marks.locator(".due-missed").last.is_visible()
+    person.locator(".schedule summary").first.click()
+    assert person.get_by_role("columnheader", name="in time until").is_visible()
     page.close()
 
 
