@@ -109,6 +109,7 @@ def _told(made: Monitored, opened: Engine, minute: int, patient: str, drug: str)
 
     return {
         "as_of": _day(minute),
+        "courses": monitoring.treated(made, opened, patient, drug),
         "worklist": [_dated(row) for row in monitoring.worklist(made, opened, patient, drug)],
         "next": [_dated(row) for row in monitoring.schedule(made, opened, patient, drug)],
         "not_assessable": monitoring.unassessed(made, opened, patient, drug),
@@ -133,6 +134,8 @@ def lines(told: Mapping[str, Any]) -> list[str]:
     waiting = told["worklist"]
     made = [f"{told['as_of']}: persons who need attention: {len(waiting)}"]
     made += [_person(row) for row in waiting]
+    if not told["courses"] and not told["not_assessable"]:
+        made.append("No treatment with a drug that has a rule is on record here: nothing could be monitored.")
     return [*made, *_unassessed(told["not_assessable"]), *_coverage(told["coverage"])]
 
 
@@ -140,8 +143,15 @@ def _person(row: Row) -> str:
     alerts = row["alerts"]
     shown = "; ".join(_alert(alert) for alert in alerts[:_SHOWN])
     more = f"; {len(alerts) - _SHOWN} more" if len(alerts) > _SHOWN else ""
-    rules = ", ".join(dict.fromkeys(f"{alert['rule_id']} ({alert['source_id']})" for alert in alerts[:_SHOWN]))
-    return f"{row['urgency']}  {row['patient_id']}  {shown}{more}  [{rules}]"
+    return f"{row['urgency']}  {row['patient_id']}  {shown}{more}  [{_rules(alerts[:_SHOWN])}]"
+
+
+def _rules(alerts: Iterable[Row]) -> str:
+    """Each rule once, with all its sources."""
+    sources: dict[str, dict[str, None]] = {}
+    for alert in alerts:
+        sources.setdefault(alert["rule_id"], {}).update(dict.fromkeys(alert["source_id"].split(";")))
+    return ", ".join(f"{rule} ({'; '.join(found)})" for rule, found in sources.items())
 
 
 def _alert(alert: Row) -> str:

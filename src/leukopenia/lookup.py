@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leukopenia import interval_conflicts, knowledge
+from leukopenia import contracts, interval_conflicts, knowledge
 from leukopenia.errors import SourceError, UsageError
 
 _ID_COLUMNS = (
@@ -14,6 +14,7 @@ _ID_COLUMNS = (
     "ingredient",
     "condition",
     "interval_id",
+    "rule_id",
     "standard",
     "definition",
     "analyte",
@@ -72,7 +73,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
 
 def cite(folder: Path) -> str:
-    """BibTeX of the sources behind a written result: of its grades, limits, severity, red flags and inputs.
+    """BibTeX of the sources behind a written result: of its grades, limits, severity, red flags, monitoring and inputs.
 
     Raises
     ------
@@ -93,8 +94,17 @@ def cite(folder: Path) -> str:
     intervals = set(_column(folder, "limits", "interval_id"))
     used |= {row["source_id"] for row in tables["intervals"] if row["interval_id"] in intervals}
     used |= set(_column(folder, "risks", "source_id"))
+    if "alerts" in manifest["tables"]:
+        used |= _monitored(folder, tables)
     keys = sorted({key for source in used for key in source.split(";") if key})
     return "\n\n".join(knowledge.references()[key] for key in keys)
+
+
+def _monitored(folder: Path, tables: contracts.Knowledge) -> set[str]:
+    """The sources of the rules that were applied and of the alerts they raised."""
+    rules = set(_column(folder, "coverage", "rule_id"))
+    of_rules = {row["source_id"] for row in tables["monitoring_rules"] if row["rule_id"] in rules}
+    return of_rules | set(_column(folder, "alerts", "source_id"))
 
 
 def _column(folder: Path, table: str, column: str) -> list[str]:

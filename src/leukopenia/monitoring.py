@@ -234,6 +234,11 @@ def schedule(made: Monitored, engine: Engine, patient: str = "", drug: str = "")
     return rows.unique(["patient_id", "rule_id", "drug"], keep="first", maintain_order=True).to_dicts()
 
 
+def treated(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> int:
+    """How many courses of a drug with a rule are on record."""
+    return _chosen(made.courses.select("patient_id", "drug"), engine, patient, drug).height
+
+
 def unassessed(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> list[Row]:
     """Persons to whom a rule cannot be applied today, and why: rows of not_assessable."""
     rows = _chosen(made.not_assessable.filter(col("open")).drop("open"), engine, patient, drug)
