@@ -34,6 +34,7 @@ def headline(folder: Path) -> dict[str, Any]:
     }
     if (folder / "alerts.parquet").exists():
         told["monitoring"] = {name: _persons_open(rows(name)) for name in ("alerts", "not_assessable")}
+        told["monitoring"]["courses"] = rows("courses").select(pl.len()).collect().item()
     return told | {"lines": _lines(told)}
 
 
@@ -77,7 +78,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
 def _monitoring(told: dict[str, Any]) -> list[str]:
     if "monitoring" not in told:
         return []
-    waiting, unsure = told["monitoring"]["alerts"], told["monitoring"]["not_assessable"]
+    waiting, unsure, courses = (told["monitoring"][name] for name in ("alerts", "not_assessable", "courses"))
+    if not courses and not unsure:
+        return ["Drug monitoring: no treatment with a drug that has a rule is on record, nothing could be monitored"]
     return [f"Drug monitoring (persons): {waiting} need attention, {unsure} cannot be assessed wholly or in part"]
 
 

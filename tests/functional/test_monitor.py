@@ -103,6 +103,10 @@ def test_a_table_of_results_alone_cannot_be_monitored(tmp_path: Path) -> None:
     labs, _ = csv(tmp_path)
     told = succeeds("monitor", labs, *UK)
     assert "No treatment with a drug that has a rule is on record here: nothing could be monitored." in told
+    said = succeeds("run", labs, "-o", tmp_path / "result", *UK)
+    assert "Drug monitoring: no treatment with a drug that has a rule is on record" in said
+    page = (tmp_path / "result" / "report.html").read_text(encoding="utf-8")
+    assert "nothing could be monitored" in page and "No alert is open" not in page
 
 
 def test_a_person_who_is_not_there_is_no_all_clear(hospital: list[Path]) -> None:

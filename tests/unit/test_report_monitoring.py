@@ -77,7 +77,7 @@ BY_DRUG = {
     "n_missed": 18,
     "alerts_per_100_months": 12.34,
 }
-TOLD = {
+TOLD: dict[str, Any] = {
     "waiting": 3,
     "not_assessable": 1,
     "kinds": [{"kind": "threshold_crossed", "persons": 1}, {"kind": "overdue", "persons": 19}],
@@ -192,6 +192,18 @@ def test_redaction_shows_numbers_alone(facts: Facts) -> None:
     kinds = part[part.index("Open alerts") : part.index("</table>")]
     assert re.findall(r">([^<>]+)</td>", kinds) == ["[redacted]", "20"]
     assert "patient-months" not in text and "0.915" not in page
+
+
+def test_nothing_to_monitor_is_no_all_clear_and_hidden_drugs_are_not_denied(facts: Facts) -> None:
+    assert facts.monitoring is not None
+    none = {"waiting": 0, "not_assessable": 0, "kinds": [], "by_drug": []}
+    empty = {name: made.table(name, []) for name in ("courses", "due_counts", "alerts", "not_assessable")}
+    nobody = replace(facts.monitoring, **empty)
+    text = Page(render(replace(facts, monitoring=nobody, summary={**facts.summary, "monitoring": none}))).text
+    assert "nothing could be monitored" in text and "No alert is open" not in text
+    rare = {**TOLD, "by_drug": TOLD["by_drug"][1:]}
+    hidden = replace(facts, summary={**facts.summary, "monitoring": rare})
+    assert "No drug was taken by persons enough to be shown." in Page(render(hidden, redact_small_cells=True)).text
 
 
 def test_hostile_texts_stay_texts() -> None:
