@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_MOST = 160
+_MOST = 120
 _MASS = 0.75
 _TRIMMED = (0.001, 0.999)
 _STEPS = tuple(factor * 10.0**-digits for digits in range(6) for factor in (10.0, 5.0, 2.0, 1.0))

@@ -70,11 +70,11 @@ def parts(
     middle, unit, least, most = scale[0], scale[1], scale[2], scale[3]
     healthy_part(theta, log_edges, middle, unit, cdf[0], slope[0])
     if left == CONTINUUM:
-        continuum_part(-1.0, theta, LEFT_SHARE, slope[0], cdf[1], slope[1])
+        continuum_part(-1.0, theta, LEFT_SHARE, cdf[0], slope[0], cdf[1], slope[1])
     elif left != ABSENT:
         left_part(left, theta, edges, log_edges, middle, unit, cdf[1], slope[1])
     if right == CONTINUUM:
-        continuum_part(1.0, theta, RIGHT_SHARE, slope[0], cdf[2], slope[2])
+        continuum_part(1.0, theta, RIGHT_SHARE, cdf[0], slope[0], cdf[2], slope[2])
     elif right != ABSENT:
         right_part(right, theta, edges, log_edges, middle, unit, cdf[2], slope[2])
     for i in range(edges.shape[0]):
@@ -137,6 +137,7 @@ def log_prior(theta: Floats, unit: float, prior: Floats, gradient: Floats, infor
         information[LAMBDA, LAMBDA] += _CUT_PRECISION * by_lambda * by_lambda
         information[WIDTH, WIDTH] += _CUT_PRECISION * by_width * by_width
         information[WIDTH, LAMBDA] += _CUT_PRECISION * by_lambda * by_width
+        information[LAMBDA, WIDTH] += _CUT_PRECISION * by_lambda * by_width
     return height
 
 
@@ -172,11 +173,8 @@ def log_posterior(
         for a in range(SIZE):
             gradient[a] += pull * change[a]
             scaled = weight * change[a]
-            for b in range(a + 1):
+            for b in range(SIZE):
                 information[a, b] += scaled * change[b]
-    for a in range(SIZE):
-        for b in range(a):
-            information[b, a] = information[a, b]
     return n, height
 
 

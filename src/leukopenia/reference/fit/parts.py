@@ -15,6 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from leukopenia.reference.fit.gauss import below, below_and_density
+
 Floats = NDArray[np.float64]
 
 LAMBDA, CENTRE, WIDTH, LEFT_SHARE, LEFT_PLACE, LEFT_SPREAD, RIGHT_SHARE, RIGHT_PLACE, RIGHT_SPREAD, STRAY_SHARE = range(
@@ -27,21 +29,9 @@ SIZE = 10
 ABSENT, NORMAL, LOG_NORMAL, CONTINUUM = range(4)
 """Shapes of an ill part."""
 
-_ROOT2 = math.sqrt(2.0)
-_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _FLAT = 1e-4
 _REACH = 35.0
 _LEAST_EFFECT = 0.25
-
-
-@njit(cache=True, inline="always")
-def _phi(z: float) -> float:
-    return _DENSITY * math.exp(-0.5 * z * z)
-
-
-@njit(cache=True, inline="always")
-def _below(z: float) -> float:
-    return 0.5 * math.erfc(-z / _ROOT2)
 
 
 @njit(cache=True)
@@ -73,22 +63,23 @@ def healthy_part(theta: Floats, log_edges: Floats, middle: float, unit: float, c
             scaled = (grown - 1.0) / power
             bent = (grown * ratio - scaled) / power
         z = min(max(scaled / spread, -_REACH), _REACH)
-        cdf[i] = _below(z)
+        cdf[i], slope[i, 1] = below_and_density(z)
         slope[i, 0] = z
-        slope[i, 1] = _phi(z)
         slope[i, 2] = bent / spread
         slope[i, 3] = -grown * unit / spread
         slope[i, 4] = -z
 
 
 @njit(cache=True)
-def continuum_part(side: float, theta: Floats, first: int, healthy: Floats, cdf: Floats, slope: Floats) -> Any:
+def continuum_part(
+    side: float, theta: Floats, first: int, healthy_cdf: Floats, healthy: Floats, cdf: Floats, slope: Floats
+) -> Any:
     """A healthy z moved outward by an exponential effect; side -1: left, 1: right."""
     mean = max(math.exp(theta[first + 2]), _LEAST_EFFECT)
     for i in range(cdf.shape[0]):
         z = side * healthy[i, 0]
-        moved = math.exp(-z / mean + 0.5 / (mean * mean)) * _below(z - 1.0 / mean)
-        value = _below(z) - moved
+        moved = math.exp(-z / mean + 0.5 / (mean * mean)) * below(z - 1.0 / mean)
+        value = (healthy_cdf[i] if side > 0 else 1.0 - healthy_cdf[i]) - moved
         cdf[i] = value if side > 0 else 1.0 - value
         density = moved / mean
         for k in range(3):
@@ -109,13 +100,15 @@ def left_part(
     median, place, wide = math.exp(log_median), math.exp(theta[LEFT_PLACE]), math.exp(theta[LEFT_SPREAD])
     own = spread * wide
     floor = -(1.0 - spread * place) / own
-    kept, edge_density = max(_below(-floor), 1e-300), _phi(floor)
+    _, edge_density = below_and_density(floor)
+    kept = max(below(-floor), 1e-300)
     for i in range(edges.shape[0]):
         slope[i, 0] = 0.0
         if shape == NORMAL:
             z = (edges[i] / median - 1.0 + spread * place) / own
-            above = _below(-z) / kept
-            density, cut = _phi(z) / kept, above * edge_density / kept
+            under, density = below_and_density(z)
+            above, density = (1.0 - under) / kept, density / kept
+            cut = above * edge_density / kept
             cdf[i] = 1.0 - above
             slope[i, 1] = -density * unit * edges[i] / median / own
             slope[i, 2] = density * (place / wide - z) - cut * (place / wide - floor)
@@ -123,8 +116,7 @@ def left_part(
             slope[i, 4] = cut * floor - density * z
         else:
             z = (log_edges[i] - log_median + spread * place) / own
-            density = _phi(z)
-            cdf[i] = _below(z)
+            cdf[i], density = below_and_density(z)
             slope[i, 1] = -density * unit / own
             slope[i, 2] = density * (place / wide - z)
             slope[i, 3] = density * place / wide
@@ -157,20 +149,21 @@ def right_part(
     at, local, by_place, by_spread = _right_frame(theta, middle, unit)
     own = local * math.exp(theta[RIGHT_SPREAD])
     floor = -1.0 / own
-    kept, edge_density = _below(-floor), _phi(floor)
+    _, edge_density = below_and_density(floor)
+    kept = below(-floor)
     centre = math.exp(at)
     for i in range(edges.shape[0]):
         if shape == NORMAL:
             z = (edges[i] / centre - 1.0) / own
-            above = _below(-z) / kept
-            density, cut = _phi(z) / kept, above * edge_density / kept
+            under, density = below_and_density(z)
+            above, density = (1.0 - under) / kept, density / kept
+            cut = above * edge_density / kept
             cdf[i] = 1.0 - above
             moved, widened = -density * edges[i] / centre / own, (cut * floor - density * z) / local
             slope[i, 4] = cut * floor - density * z
         else:
             z = (log_edges[i] - at) / own
-            density = _phi(z)
-            cdf[i] = _below(z)
+            cdf[i], density = below_and_density(z)
             moved, widened = -density / own, -density * z / local
             slope[i, 4] = -density * z
         slope[i, 0] = moved * by_place[0] + widened * by_spread[0]

@@ -122,7 +122,6 @@ def _evidences(
     for k in range(data.shape[0]):
         left, right = SHAPES[shape[k], 0], SHAPES[shape[k], 1]
         log_prior(theta[k], scale[1], prior[shape[k]], gradient, own)
-        own[LAMBDA, WIDTH] = own[WIDTH, LAMBDA]
         spread[k] = (information[k] - own) / dispersion + own
         if not cholesky(spread[k], 0.0, factor):
             continue

@@ -192,7 +192,7 @@ def hump(theta: Floats, left: int, right: int, edges: Floats, log_edges: Floats,
         if shape == ABSENT:
             continue
         if shape == CONTINUUM:
-            continuum_part(2.0 * part - 3.0, theta, 3 * part, slope[0], cdf[part], slope[part])
+            continuum_part(2.0 * part - 3.0, theta, 3 * part, cdf[0], slope[0], cdf[part], slope[part])
         elif part == 1:
             left_part(shape, theta, edges, log_edges, scale[0], scale[1], cdf[1], slope[1])
         else:
