@@ -29,7 +29,7 @@ FEWEST_VALUES = 8
 _INFORMATIVE = 30_000.0
 """No shape of ours is exact: more results than about this tell no more about it."""
 
-_UNSURE = 2.0
+_UNSURE = 4.0
 _STEADY = 0.05
 _PRIOR = priors()
 _START = _PRIOR[5, 0]
@@ -296,7 +296,7 @@ def _expected(made: Cells, fitted: Posterior) -> dict[str, Floats]:
     total = np.zeros((4, len(made.counts)))
     cdf, slope, _, _ = workspace(len(made.edges))
     for weight, theta, shape in zip(fitted.weights, fitted.modes.theta, fitted.modes.shape, strict=True):
-        left, right = SHAPES[shape]
+        left, right, _ = SHAPES[shape]
         parts(theta, left, right, made.edges, log_edges, fitted.scale, cdf, slope)
         inside = np.diff(cdf, prepend=0.0, append=1.0, axis=1)
         total += weight * shares(theta, left, right)[:, None] * inside

@@ -31,13 +31,13 @@ from leukopenia.reference.fit.parts import (
 
 Floats = NDArray[np.float64]
 
-_HINGE, _HINGE_PRECISION = 0.3, 9.0
+_HINGE, _HINGE_PRECISION = 0.4, 60.0
 _CUT, _CUT_PRECISION = 0.3, 400.0
 _LEAST_CHANCE = 1e-12
 _FIRST_DAMPING, _EASIER, _HARDER, _MOST_DAMPING = 1e-2, 0.2, 6.0, 1e6
 _BOUNDS = np.array(
     [
-        (-1.0, 1.8),
+        (-3.0, 1.8),
         (-30.0, 30.0),
         (-4.0, 2.0),
         (-14.0, 3.0),

@@ -10,6 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from leukopenia.reference.fit.gauss import below
 from leukopenia.reference.fit.mixture import cholesky, log_prior, shares, workspace
 from leukopenia.reference.fit.parts import (
     ABSENT,
@@ -29,17 +30,20 @@ Floats = NDArray[np.float64]
 _MEAN = np.array([0.4, 0.0, -0.5, -2.0, math.log(2.8), 0.0, -2.0, math.log(2.8), -0.4, -6.5])
 _DEVIATION = np.array([0.6, 2.0, 0.8, 1.5, 0.45, 0.5, 1.5, 0.45, 0.8, 1.0])
 _EFFECT = (math.log(2.0), 0.6)
-_ABSENT_COST = 2.0
+_STEEP = (-1.2, 0.6)
+_ABSENT_COST, _STEEP_COST = 2.0, 4.0
 _LEAST_DISPERSION = 1.25
 
 
 def priors(shapes: NDArray[np.int64] = SHAPES) -> Floats:
     """Means and precisions for every pair of shapes: ndarray, shape (pairs, 2, parameters)."""
-    return np.array([_prior(left, right) for left, right in shapes])
+    return np.array([_prior(*shape) for shape in shapes])
 
 
-def _prior(left: int, right: int) -> Floats:
+def _prior(left: int, right: int, steep: int) -> Floats:
     mean, deviation = _MEAN.copy(), _DEVIATION.copy()
+    if steep:
+        mean[LAMBDA], deviation[LAMBDA] = _STEEP
     for shape, spread in ((left, LEFT_SPREAD), (right, RIGHT_SPREAD)):
         if shape == CONTINUUM:
             mean[spread], deviation[spread] = _EFFECT
@@ -83,7 +87,9 @@ class Posterior:
 
     def healthy_fraction(self) -> float:
         """Mean share of the healthy."""
-        each = [shares(t, *SHAPES[s])[0] for t, s in zip(self.modes.theta, self.modes.shape, strict=True)]
+        each = [
+            shares(t, SHAPES[s, 0], SHAPES[s, 1])[0] for t, s in zip(self.modes.theta, self.modes.shape, strict=True)
+        ]
         return float(self.weights @ np.array(each))
 
 
@@ -128,8 +134,8 @@ def _evidences(
         volume = 0.0
         for a in range(SIZE):
             volume += 0.5 * math.log(prior[shape[k], 1, a]) - math.log(factor[a, a])
-        absent = _ABSENT_COST * ((left == ABSENT) + (right == ABSENT))
-        cost = absent + label_cost(theta[k], left, right, edges, log_edges, scale, work)
+        cost = _ABSENT_COST * ((left == ABSENT) + (right == ABSENT)) + _STEEP_COST * SHAPES[shape[k], 2]
+        cost += label_cost(theta[k], left, right, edges, log_edges, scale, work)
         evidence[k] = data[k] / dispersion + before[k] + volume - cost
     return evidence, spread
 
@@ -151,12 +157,15 @@ def _weighed(modes: Modes, evidence: Floats, information: Floats, dispersion: fl
     return Posterior(chosen, weights / weights.sum(), covariances, dispersion, scale)
 
 
+@njit(cache=True)
 def quantile(weights: Floats, means: Floats, errors: Floats, chance: float) -> float:
     """Quantile of a mixture of normals."""
-    low, high = float((means - 9 * errors).min()), float((means + 9 * errors).max())
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if float(weights @ ndtr((middle - means) / errors)) < chance:
+    low, high = (means - 9 * errors).min(), (means + 9 * errors).max()
+    for _ in range(50):
+        middle, reached = 0.5 * (low + high), 0.0
+        for k in range(weights.shape[0]):
+            reached += weights[k] * below((middle - means[k]) / errors[k])
+        if reached < chance:
             low = middle
         else:
             high = middle

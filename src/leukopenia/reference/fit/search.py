@@ -13,6 +13,7 @@ from leukopenia.reference.fit.mixture import climb, shares, workspace
 from leukopenia.reference.fit.parts import (
     ABSENT,
     CONTINUUM,
+    LAMBDA,
     LEFT_SPREAD,
     NORMAL,
     RIGHT_SPREAD,
@@ -26,13 +27,20 @@ from leukopenia.reference.fit.parts import (
 
 Floats = NDArray[np.float64]
 
-SHAPES = np.array([(left, right) for left in range(4) for right in range(4)])
-"""Pairs of shapes, left and right."""
+_STEEP = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2)]
+SHAPES = np.array([(left, right, 0) for left in range(4) for right in range(4)] + [(*pair, 1) for pair in _STEEP])
+"""Shape of the left and of the right part, and whether the healthy part is steep: its exponent well below zero, as
+when the values begin far above zero."""
+
+_USUAL = 16
+"""The first so many are not steep."""
+
+_MAY_BE_STEEP = 0.3
 
 _ROUGH_STEPS, _ROUGH_GAIN = 7, 0.05
-_FINE_STEPS, _FINE_GAIN = 40, 0.005
+_FINE_STEPS, _FINE_GAIN = 30, 0.01
 _SAME = 0.1
-_KEPT, _DEEP = 6, 3
+_KEPT, _DEEP = 6, 2
 _LIKE = (5, 10, 15)
 """Pairs of like shapes: two normals, two log-normals, two continua."""
 
@@ -93,7 +101,8 @@ def search(starts: Floats, edges: Floats, log_edges: Floats, counts: Floats, sca
                 origin[m] = found[0][n]
             n += 1
     for m in np.argsort(-best)[:_DEEP]:
-        for s in range(SHAPES.shape[0]):
+        steep = origin[m, LAMBDA] < _MAY_BE_STEEP
+        for s in range(SHAPES.shape[0] if steep else _USUAL):
             if s not in _LIKE:
                 _fine(origin[m], s, edges, log_edges, counts, scale, priors[s], work, found, n)
                 n += 1
@@ -117,6 +126,8 @@ def _fine(
     theta, shape, data, before, information = found
     left, right = SHAPES[s, 0], SHAPES[s, 1]
     theta[n] = start
+    if s >= _USUAL:
+        theta[n, LAMBDA] = prior[0, LAMBDA]
     if left == CONTINUUM:
         theta[n, LEFT_SPREAD] = prior[0, LEFT_SPREAD]
     if right == CONTINUUM:
@@ -206,13 +217,13 @@ def hump(theta: Floats, left: int, right: int, edges: Floats, log_edges: Floats,
 
 @njit(cache=True)
 def _highest(cdf: Floats, edges: Floats, power: float) -> float:
-    """The greatest mean density in a cell on the scale x^power; the first cell reaches down to half its edge."""
+    """The greatest mean density in a cell on the scale x^power; the first cell, open below, is left out."""
     highest = 0.0
-    for i in range(edges.shape[0]):
-        below = edges[i - 1] if i > 0 else 0.5 * edges[0]
+    for i in range(1, edges.shape[0]):
+        below = edges[i - 1]
         if below <= 0.0 or edges[i] <= below:
             continue
-        inside = cdf[i] - (cdf[i - 1] if i > 0 else 0.0)
+        inside = cdf[i] - cdf[i - 1]
         wide = math.log(edges[i] / below) if power == 0.0 else edges[i] ** power - below**power
         highest = max(highest, inside / wide)
     return highest
