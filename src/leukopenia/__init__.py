@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leukopenia import explain as explain
+    from leukopenia import monitor as monitor
     from leukopenia import reference as reference
     from leukopenia.api import grade as grade
     from leukopenia.api import inspect as inspect
@@ -21,10 +22,10 @@ _PUBLIC = {
     "Result": "leukopenia.result",
 }
 
-_ROOMS = ("explain", "reference")
-"""Rooms with functions of their own: `leukopenia.explain.rank`."""
+_ROOMS = ("explain", "monitor", "reference")
+"""Rooms with functions of their own: `leukopenia.explain.rank`, `leukopenia.monitor.alerts`."""
 
-__all__ = ["Policy", "Result", "explain", "grade", "reference", "run"]
+__all__ = ["Policy", "Result", "explain", "grade", "monitor", "reference", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The doors in Python: `run`, `read`, `grade`, `inspect`."""
+"""The doors in Python: `run`, `read`, `grade`, `inspect`, and those that stand in rooms: `rank`, `alerts`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leukopenia.policy import Policy
 
 if TYPE_CHECKING:
     from leukopenia.contracts import Rows
-    from leukopenia.engine import Engine
+    from leukopenia.engine import Engine, Frame
     from leukopenia.read.raw import Raw
     from leukopenia.result import Result
 
@@ -199,7 +199,6 @@ def rank(
     """
     from leukopenia import knowledge, pipeline
     from leukopenia.engine import of_frame, open_engine
-    from leukopenia.result import in_kind
 
     chosen = policy if isinstance(policy, Policy) else Policy.of(policy)
     given = {
@@ -211,7 +210,79 @@ def rank(
         "patients": patients,
     }
     engine = open_engine(of_frame(episodes))
-    return in_kind(pipeline.rank(given, engine, knowledge.load(), chosen), engine, _kind(episodes))
+    return _given_back(pipeline.rank(given, engine, knowledge.load(), chosen), engine, episodes)
+
+
+def alerts(
+    exposures: Any,
+    counts: Any,
+    *,
+    jurisdiction: str,
+    patients: Any = None,
+    observation_periods: Any = None,
+    as_of: str = "",
+    pack: str | Path = "",
+    policy: Policy | Mapping[str, Any] | None = None,
+) -> Any:
+    """What the monitoring rules ask somebody to look at, past and present; `leukopenia.monitor.alerts`.
+
+    Parameters
+    ----------
+    exposures, counts : pandas, Polars, PyArrow, DuckDB or PySpark frame
+        contracts.EXPOSURES and contracts.COUNTS, such as those of `Result.tables`.
+    jurisdiction : str
+        Whose rules apply: us, uk, eu, ...; there is no default.
+    patients, observation_periods : frames of the same kind, optional
+        contracts.PATIENTS and contracts.OBSERVATION_PERIODS; what is not given is unknown.
+    as_of : str
+        The day the question is asked for, as 2026-11-22; empty: the last day of the frames.
+    pack : path, optional
+        A hospital's own rules: a folder or a YAML file, see `leukopenia knowledge check`.
+    policy : Policy or mapping, optional
+        The rows `monitor.*` of policy.csv.
+
+    Returns
+    -------
+    frame of the same kind
+        contracts.monitored.ALERTS; `open` says which still hold. Who is not in it is not cleared: a course whose start
+        is unknown raises nothing (`leukopenia monitor` lists those).
+
+    Raises
+    ------
+    UsageError
+        There are no rules for the jurisdiction, or a column that a contract asks for is missing.
+    KnowledgeError
+        The pack is not in order.
+    """
+    from leukopenia import knowledge, monitoring
+    from leukopenia.engine import of_frame, open_engine
+    from leukopenia.monitor_packs import read_pack
+
+    base = policy.values if isinstance(policy, Policy) else policy or {}
+    named = {"monitor.jurisdiction": jurisdiction} | ({"as_of": as_of} if as_of else {})
+    known = read_pack(Path(pack)).added_to(knowledge.load()) if pack else knowledge.load()
+    given = {
+        "exposures": exposures,
+        "counts": counts,
+        "patients": patients,
+        "observation_periods": observation_periods,
+    }
+    engine = open_engine(of_frame(exposures))
+    made = monitoring.alerts(given, engine, known, Policy.of({**base, **named}))
+    return _given_back(made, engine, exposures)
+
+
+def _given_back(frame: Frame, engine: Engine, like: Any) -> Any:
+    """A frame of the kind that came in, which outlives the engine where that has files of its own."""
+    from leukopenia.result import in_kind
+
+    if engine.name != "duckdb":
+        return in_kind(frame, engine, _kind(like))
+    import duckdb
+
+    rows = engine.collect(frame).to_arrow()
+    engine.close()
+    return duckdb.from_arrow(rows)
 
 
 def _listed(source: Any) -> list[Any]:

@@ -13,15 +13,13 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2 import col
 
-from leukopenia import contracts
+from leukopenia import at_hand, contracts
 from leukopenia.contracts import Knowledge
-from leukopenia.contracts.monitored import ALERTS
 from leukopenia.engine import Engine, Frame, open_engine
-from leukopenia.harmonising import harmonise, polars_type
-from leukopenia.monitor import alerts as alerts_room
+from leukopenia.harmonising import harmonise
+from leukopenia.monitor import alerting, due, fulfilment, rules, thresholds
 from leukopenia.monitor import courses as courses_room
 from leukopenia.monitor import coverage as coverage_room
-from leukopenia.monitor import due, fulfilment, rules, thresholds
 from leukopenia.policy import Policy
 
 Row = dict[str, Any]
@@ -141,18 +139,16 @@ def monitor(
     counted = _counted(engine, counts, made)
     due_counts = _due_counts(stretches, draws, followed, dated, made, small, counted, engine, knowledge, policy)
     found = [
-        alerts_room.of_due_counts(due_counts, small["duties"]),
-        *alerts_room.of_thresholds(crossings, followed, stretches, lasting, small["bands"]),
-        *alerts_room.of_starts(touched, crossings, stretches, small["bands"]),
+        alerting.of_due_counts(due_counts, small["duties"]),
+        *alerting.of_thresholds(crossings, followed, stretches, lasting, small["bands"]),
+        *alerting.of_starts(touched, crossings, stretches, small["bands"]),
     ]
     undated = courses_room.undated(exposures, small["drugs"])
     return Monitored(
         courses=courses_room.table(courses),
         due_counts=due_counts.select(*due.DUE_COUNTS.names),
-        alerts=engine.materialise(alerts_room.table(found, small["duties"]), "alerts"),
-        not_assessable=alerts_room.not_assessable(
-            stretches, courses, undated, small["duties"], small["people"], counted
-        ),
+        alerts=engine.materialise(alerting.table(found, small["duties"]), "alerts"),
+        not_assessable=alerting.not_assessable(stretches, courses, undated, small["duties"], small["people"], counted),
         coverage=coverage_room.coverage(stretches, due_counts, counted),
     )
 
@@ -282,67 +278,18 @@ def _chosen(frame: Frame, engine: Engine, patient: str, drug: str) -> pl.DataFra
     return engine.collect(asked if not drug else asked.filter(col("drug") == drug))
 
 
-def alerts(
-    exposures: Any,
-    counts: Any,
-    patients: Any = None,
-    observation_periods: Any = None,
-    *,
-    jurisdiction: str,
-    as_of: str = "",
-    policy: Mapping[str, Any] | None = None,
-    knowledge: Knowledge | None = None,
-) -> pl.DataFrame:
-    """Alerts of frames that are already in the shape of the contracts.
+def alerts(given: Mapping[str, Any], engine: Engine, knowledge: Knowledge, policy: Policy) -> Frame:
+    """The alerts of tables that are already at hand: contracts.monitored.ALERTS.
 
     Parameters
     ----------
-    exposures, counts, patients, observation_periods : pandas, Polars, PyArrow, DuckDB or PySpark frame
-        The tables of those names in `leukopenia.contracts`; the last two may be absent.
-    jurisdiction : str
-        Whose rules apply: us, uk, eu, ...
-    as_of : str
-        The day the question is asked for; empty: the last day of the frames.
-    policy : mapping, optional
-        Further changes to the defaults of policy.csv.
-    knowledge : Knowledge, optional
-        With rules of a hospital (`leukopenia.monitor_packs`); absent: those of the package.
-
-    Returns
-    -------
-    polars.DataFrame
-        contracts.monitored.ALERTS, those that are closed included.
-
-    Raises
-    ------
-    UsageError
-        There are no rules for the jurisdiction.
+    given : mapping of str to native frame or None
+        exposures, counts, and patients and observation_periods as far as they are known.
     """
-    from leukopenia import knowledge as packed
-
-    engine = open_engine("polars")
-    frames = {"exposures": engine.adopt(exposures), "counts": engine.adopt(counts)}
-    ids = dict(frames["exposures"].collect_schema())["patient_id"]
-    for name, given, table in (
-        ("patients", patients, contracts.PATIENTS),
-        ("observation_periods", observation_periods, contracts.OBSERVATION_PERIODS),
-    ):
-        absent = _empty(table, pl.String if ids == nw.String else pl.Int64)
-        frames[name] = engine.adopt(absent if given is None else given)
-    asked = {**(policy or {}), "monitor.jurisdiction": jurisdiction} | ({"as_of": as_of} if as_of else {})
-    chosen = Policy.of(asked)
-    made = monitor(
-        **frames,
-        engine=engine,
-        knowledge=knowledge or packed.load(),
-        policy=chosen,
-        as_of=day_asked_for(chosen, engine, frames["exposures"], frames["counts"]),
-    )
-    return engine.collect(made.alerts).sort(*ALERTS.key)
-
-
-def _empty(table: contracts.Table, ids: type[pl.DataType]) -> pl.DataFrame:
-    return pl.DataFrame(schema={name: polars_type(table, name, ids) for name in table.names})
+    tables = (contracts.EXPOSURES, contracts.COUNTS, contracts.PATIENTS, contracts.OBSERVATION_PERIODS)
+    known = at_hand.adopted([(table, given.get(table.name)) for table in tables], engine)
+    as_of = day_asked_for(policy, engine, known["exposures"], known["counts"])
+    return monitor(**known, engine=engine, knowledge=knowledge, policy=policy, as_of=as_of).alerts
 
 
 def asked_for(policy: Policy) -> bool:

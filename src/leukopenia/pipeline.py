@@ -10,18 +10,17 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2 import col, lit
 
-from leukopenia import contracts, explaining, monitoring
-from leukopenia.contracts import Knowledge, Rows, Table
+from leukopenia import at_hand, contracts, explaining, monitoring
+from leukopenia.contracts import Knowledge, Rows
 from leukopenia.detect import episodes as episodes_room
 from leukopenia.detect import grades as grades_room
 from leukopenia.detect import risks as risks_room
 from leukopenia.detect import scores
 from leukopenia.engine import Engine, Frame
-from leukopenia.errors import UsageError
 from leukopenia.explain.rates import rates
 from leukopenia.harmonise import persons
 from leukopenia.harmonise.ledger import as_issues
-from leukopenia.harmonising import Harmonised, Later, harmonise, polars_type
+from leukopenia.harmonising import Harmonised, Later, harmonise
 from leukopenia.policy import Policy
 from leukopenia.read.raw import Raw
 from leukopenia.reference import choose
@@ -173,41 +172,23 @@ def rank(given: Mapping[str, Any], engine: Engine, knowledge: Knowledge, policy:
     given : mapping of str to native frame or None
         episodes, and counts, exposures, conditions, findings and patients as far as they are known.
     """
-    adopted = {name: engine.adopt(native) for name, native in given.items() if native is not None}
-    _check_columns(adopted)
-    ids = adopted["episodes"].collect_schema()["patient_id"]
-    text = pl.Int64 if ids == nw.Int64() else pl.String
-
-    def known(table: Table) -> Frame:
-        if table.name in adopted:
-            return adopted[table.name]
-        schema = {name: polars_type(table, name, text) for name in table.names}
-        return engine.load(pl.DataFrame(schema=schema), table.name)
-
-    counts, patients = known(contracts.COUNTS), known(contracts.PATIENTS)
-    present = sorted(engine.collect(counts.select("analyte").unique())["analyte"])
-    limited = limit(counts, patients, knowledge, policy, present)
+    tables = (
+        *(contracts.EPISODES, contracts.COUNTS, contracts.FINDINGS, contracts.CONDITIONS, contracts.EXPOSURES),
+        *(contracts.PATIENTS, contracts.MENTIONS),
+    )
+    known = at_hand.adopted([(table, given.get(table.name)) for table in tables], engine)
+    present = sorted(engine.collect(known["counts"].select("analyte").unique())["analyte"])
+    limited = limit(known["counts"], known["patients"], knowledge, policy, present)
     records = explaining.records(
         engine.materialise(limited, "limited"),
-        known(contracts.FINDINGS),
-        known(contracts.CONDITIONS),
-        known(contracts.EXPOSURES),
-        patients,
-        known(contracts.MENTIONS),
+        known["findings"],
+        known["conditions"],
+        known["exposures"],
+        known["patients"],
+        known["mentions"],
         policy.as_of,
     )
-    return explaining.explain(adopted["episodes"], records, engine, knowledge, policy).causes
-
-
-def _check_columns(frames: Mapping[str, Frame]) -> None:
-    for name, frame in frames.items():
-        missing = sorted(set(contracts.TABLES[name].names) - set(frame.collect_schema().names()))
-        if missing:
-            raise UsageError(
-                f"The table {name} lacks the columns {', '.join(missing)}.",
-                "",
-                "Result.tables gives tables that have all.",
-            )
+    return explaining.explain(known["episodes"], records, engine, knowledge, policy).causes
 
 
 def limit(counts: Frame, patients: Frame, knowledge: Knowledge, policy: Policy, present: Iterable[str]) -> Frame:

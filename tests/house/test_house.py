@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "leukopenia"
 KNOWLEDGE = PACKAGE / "knowledge"
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-JUDGING = ("harmonise", "reference", "detect")
+JUDGING = ("harmonise", "reference", "detect", "explain", "monitor")
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 500

@@ -275,20 +275,6 @@ def test_the_worklist_begins_with_the_most_urgent() -> None:
     assert 0 < rates[0]["covered"] < 1 and rates[0]["alerts_per_100_months"] > 0
 
 
-def test_alerts_of_frames_in_hand() -> None:
-    exposures = frame(contracts.EXPOSURES, [{"patient_id": 1, **TREATED, "start": minute(-60), "end": minute(0)}])
-    rows = [
-        {"patient_id": patient, "analyte": line, "minute": minute(day), "value": 5.0, "time_precision": "day"}
-        for patient, day in ((1, -61), (2, -400), (2, 0))
-        for line in ("wbc", "neutrophils")
-    ]
-    found = monitoring.alerts(exposures, frame(contracts.COUNTS, rows), jurisdiction="uk")
-    assert found.columns[:3] == ["patient_id", "rule_id", "drug"]
-    assert found.select("kind", "open").rows() == [("overdue", True)]
-    earlier = monitoring.alerts(exposures, frame(contracts.COUNTS, rows), jurisdiction="uk", as_of="2024-08-10")
-    assert earlier.is_empty()
-
-
 def test_the_list_for_a_person_says_why_what_and_where_from() -> None:
     alert = {
         **{"rule_id": "rule:clozapine-uk", "drug": "drug:clozapine", "kind": "threshold_crossed", "course": 1},
