@@ -22,6 +22,15 @@ NO_KNOWN_CAUSE = {
 }
 """Negative controls of the EU-ADR reference set: named, so that records show them; weighed as `drug:other`."""
 
+MONITORED_ONLY = {
+    "drug:abrocitinib",
+    "drug:baricitinib",
+    "drug:sacituzumab-govitecan",
+    "drug:trastuzumab-deruxtecan",
+    "drug:upadacitinib",
+}
+"""Drugs of monitoring rules whose effect on white cells has not been researched as a cause: `drug:other` too."""
+
 SIDER_ONLY = {
     "drug:gentamicin",
     "drug:fusidic-acid",
@@ -126,7 +135,7 @@ def test_a_drug_by_any_of_its_names_has_a_sourced_row(text: str, cause: str) -> 
 def test_every_ingredient_has_a_row_and_every_row_an_ingredient() -> None:
     known = {row["id"] for row in rows("ingredients")}
     assert set(CAUSES) - known == {"drug:other"}
-    assert known - set(CAUSES) == NO_KNOWN_CAUSE
+    assert known - set(CAUSES) == NO_KNOWN_CAUSE | MONITORED_ONLY
 
 
 def test_rows_are_unique_and_sorted() -> None:

@@ -177,7 +177,6 @@ def test_scenarios_of_the_pack_are_run(tmp_path: Path, day: int, wrong: list[str
     assert found == {"a count every ten days": wrong}
 
 
-@pytest.mark.xfail(strict=True, reason="five drugs of the rules are no ingredients yet")
 def test_the_rules_that_come_with_the_product_are_in_order() -> None:
     known = knowledge.load()
     shipped = Pack(
