@@ -27,11 +27,12 @@ PARTS = {
     ),
     "phases": ("rule_id", "from_day", "to_day", "interval_days", "only_if", "grace_days", "source_id"),
     "thresholds": (
-        *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "fall_within_days", "action"),
-        *("statement", "next_interval_days", "until_at_or_above", "confirm_hours", "then_weeks", "source_id"),
+        *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "fall_within_days", "lasting_days"),
+        *("below_share", "action", "statement", "next_interval_days", "until_at_or_above", "until_in_a_row"),
+        *("or_baseline", "confirm_hours", "then_weeks", "source_id"),
     ),
     "unfound": ("drug", "jurisdiction", "looked_at", "statement", "source_id"),
-    "courses": ("drug", "gap_days", "source_id"),
+    "courses": ("drug", "gap_days", "effect_days", "source_id"),
 }
 """The parts of a pack and their columns: files monitoring_<part>.csv of one folder, or keys of one YAML file."""
 
@@ -135,6 +136,7 @@ def _course_drug(text: str) -> str:
     return "" if text == "*" else _drugs(text)
 
 
+_SHARE = _optional(lambda text: 0 < float(text) < 1, "Write a share between 0 and 1: 0.5 for half the own baseline.")
 _SOURCE = _matching(r".+", "Say where it stands: a source, a page, a letter.")
 _DATE = _optional(_is_date, "Write a date as 2026-11-22.")
 _RULE_ID = _matching(r"rule:[a-z0-9]+(-[a-z0-9]+)*", "Write it as rule:clozapine-myhospital.")
@@ -173,10 +175,14 @@ _CHECKS: dict[str, dict[str, Check]] = {
         "below": _above(0),
         "fall_by": _above(0),
         "fall_within_days": _above(0),
+        "lasting_days": _above(0, equal=True),
+        "below_share": _SHARE,
         "action": _one_of(*ACTIONS),
         "statement": _matching(r".+", "Say in words what the rule asks for."),
         "next_interval_days": _above(0),
         "until_at_or_above": _above(0),
+        "until_in_a_row": _whole(1),
+        "or_baseline": _one_of("", "yes", "no"),
         "confirm_hours": _above(0),
         "then_weeks": _whole(0),
         "source_id": _SOURCE,
@@ -185,6 +191,7 @@ _CHECKS: dict[str, dict[str, Check]] = {
     "courses": {
         "drug": _course_drug,
         "gap_days": _needed(_whole(0), "Write how many days apart two rows of one course may be."),
+        "effect_days": _whole(0),
         "source_id": _SOURCE,
     },
 }
@@ -270,20 +277,54 @@ def _of_bands(file: str, bands: Rows) -> list[Problem]:
     groups: dict[tuple[str, ...], list[tuple[float, float, int]]] = {}
     found = []
     for number, row in _numbered(file, bands):
-        low, high = float(row["at_or_above"] or 0), float(row["below"] or "inf")
-        if low >= high:
-            found.append(Problem(file, number, "below", "the band holds no value.", "below must exceed at_or_above."))
-        if row["analyte"] == "haemoglobin" and min(low or _LEAST_HAEMOGLOBIN, high) < _LEAST_HAEMOGLOBIN:
-            found.append(Problem(file, number, "below", "haemoglobin is told in g/L.", "Write 80 for 8 g/dL."))
-        if bool(row["fall_by"]) != bool(row["fall_within_days"]):
-            found.append(Problem(file, number, "fall_by", "half a speed.", "Give fall_by and fall_within_days."))
-        elif not (row["fall_by"] or row["at_or_above"] or row["below"]):
-            found.append(Problem(file, number, "below", "the band has no limit.", "Give at_or_above, below or both."))
-        elif not row["fall_by"]:
-            groups.setdefault((row["rule_id"], row["purpose"], row["analyte"]), []).append((low, high, number))
+        if wrong := _of_band(row):
+            found.append(Problem(file, number, *wrong))
+        elif not any(row[name] for name in _CONDITIONS):
+            key = (row["rule_id"], row["purpose"], row["analyte"])
+            groups.setdefault(key, []).append((*_bounds(row), number))
     for limits in groups.values():
         for (_, upper, _), (lower, _, number) in itertools.pairwise(sorted(limits)):
             if lower != upper:
                 word = "overlaps the band below it" if lower < upper else "leaves a hole to the band below it"
                 found.append(Problem(file, number, "at_or_above", f"the band {word}.", f"Begin it at {upper:g}."))
     return found
+
+
+_CONDITIONS = ("fall_by", "lasting_days", "below_share")
+"""A band with one of these lies over those of levels alone."""
+
+
+def _bounds(row: Mapping[str, str]) -> tuple[float, float]:
+    return float(row["at_or_above"] or 0), float(row["below"] or "inf")
+
+
+def _of_band(row: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """The first thing that is wrong in one band: column, what, and the remedy."""
+    low, high = _bounds(row)
+    asked = [name for name in _CONDITIONS if row[name]]
+    if low >= high:
+        return "below", "the band holds no value.", "below must exceed at_or_above."
+    if row["analyte"] == "haemoglobin" and min(low or _LEAST_HAEMOGLOBIN, high) < _LEAST_HAEMOGLOBIN:
+        return "below", "haemoglobin is told in g/L.", "Write 80 for 8 g/dL."
+    if bool(row["fall_by"]) != bool(row["fall_within_days"]):
+        return "fall_by", "half a speed.", "Give fall_by and fall_within_days."
+    if len(asked) > 1:
+        return asked[1], "a second condition.", f"A band has {' or '.join(_CONDITIONS)}, not two of them."
+    if asked and row["purpose"] != "continue":
+        return asked[0], "it is not looked at here.", "It belongs to the purpose continue."
+    if row["lasting_days"] and not row["below"]:
+        return "lasting_days", "nothing can last.", "Give below: under which limit have the counts been?"
+    if not (row["fall_by"] or row["below_share"] or row["at_or_above"] or row["below"]):
+        return "below", "the band has no limit.", "Give at_or_above, below or both."
+    return _of_return(row)
+
+
+def _of_return(row: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """What is wrong in the way back from a band."""
+    if row["until_in_a_row"] and not row["until_at_or_above"]:
+        return "until_in_a_row", "nothing ends here.", "Give until_at_or_above: at which limit are counts good again?"
+    again = row["purpose"] in ("resume", "restart") or (row["purpose"] == "continue" and row["until_at_or_above"])
+    if row["or_baseline"] == "yes" and not again:
+        remedy = "It takes the place of until_at_or_above, or of the limit to resume or restart."
+        return "or_baseline", "there is no limit to come back to.", remedy
+    return None

@@ -252,4 +252,8 @@ def _band(row: Mapping[str, str]) -> str:
     low, high = row["at_or_above"], row["below"]
     value = f"{low} to below {high}" if low and high else f"below {high}" if high else f"{low} or more" if low else ""
     fall = f"down by {row['fall_by']} within {row['fall_within_days']} days" if row["fall_by"] else ""
-    return " ".join(filter(None, [_line(row["analyte"]), fall, ("to " if fall and value else "") + value]))
+    share = f"below {float(row['below_share']):.0%} of the own baseline" if row["below_share"] else ""
+    how_long = {"": "", "0": "twice in a row"}.get(row["lasting_days"], f"for {row['lasting_days']} days")
+    return " ".join(
+        filter(None, [_line(row["analyte"]), fall, ("to " if fall and value else "") + value, share, how_long])
+    )

@@ -17,9 +17,10 @@ from leukopenia import at_hand, contracts
 from leukopenia.contracts import Knowledge
 from leukopenia.engine import Engine, Frame, open_engine
 from leukopenia.harmonising import harmonise
-from leukopenia.monitor import alerting, due, fulfilment, rules, thresholds
+from leukopenia.monitor import alerting, bands, due, fulfilment, rules, thresholds
 from leukopenia.monitor import courses as courses_room
 from leukopenia.monitor import coverage as coverage_room
+from leukopenia.monitor import unassessed as unassessed_room
 from leukopenia.policy import Policy
 
 Row = dict[str, Any]
@@ -28,25 +29,15 @@ DAYS_A_MONTH = 30.4375
 
 _WHOLE = (
     *("rule_no", "valid_from", "valid_to", "baseline_days", "restart_days", "stop_days", "end_days", "gap_days"),
-    *(
-        "break_days",
-        "watch_days",
-        "irregular_from",
-        "clean",
-        "offset",
-        "opens",
-        "begins",
-        "grace",
-        "week",
-        "band",
-        "severity",
-    ),
-    *("fall_minutes", "follow_days", "follow_grace", "confirm_minutes", "then_weeks"),
+    *("break_days", "count_days", "watch_days", "irregular_from", "clean", "offset", "opens", "begins", "grace"),
+    *("week", "band", "severity", "fall_minutes", "lasting_minutes", "follow_days", "follow_grace"),
+    *("confirm_minutes", "then_weeks", "in_a_row"),
 )
 _TYPES: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(_WHOLE, pl.Int64),
-    **dict.fromkeys(("low_below", "lower", "upper", "fall_by", "until", "resume_at"), pl.Float64),
+    **dict.fromkeys(("low_below", "lower", "upper", "fall_by", "below_share", "until", "resume_at"), pl.Float64),
     **dict.fromkeys(("restarts", "scheduled", "conditional", "asks", "ruled", "goes_on", "changes"), pl.Boolean),
+    **dict.fromkeys(("or_baseline", "resume_or_baseline"), pl.Boolean),
 }
 """Types of the columns of the small tables; the others are text."""
 
@@ -58,23 +49,13 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "drugs": ("drug", "gap_days", "break_days", "ruled"),
     "duties": (
         *("rule_no", "rule_id", "drug", "analytes", "baseline", "baseline_days", "restart_days", "restarts"),
-        *(
-            "stop_days",
-            "goes_on",
-            "changes",
-            "end_days",
-            "gap_days",
-            "watch_days",
-            "scheduled",
-            "conditional",
-            "irregular_from",
-        ),
-        *("low_below", "rule_source"),
+        *("stop_days", "goes_on", "changes", "end_days", "gap_days", "count_days", "watch_days", "scheduled"),
+        *("conditional", "irregular_from", "low_below", "rule_source"),
     ),
     "bands": (
         *("rule_no", "band", "purpose", "analyte", "lower", "upper", "fall_by", "fall_minutes", "action", "asks"),
-        *("severity", "statement", "source_id", "follow_days", "follow_grace", "until", "confirm_minutes"),
-        *("then_weeks", "resume_at"),
+        *("lasting_minutes", "below_share", "severity", "statement", "source_id", "follow_days", "follow_grace"),
+        *("until", "in_a_row", "or_baseline", "confirm_minutes", "then_weeks", "resume_at", "resume_or_baseline"),
     ),
 }
 
@@ -129,11 +110,14 @@ def monitor(
     stretches = engine.materialise(courses_room.stretches(runs, courses, small["duties"], small["people"]), "stretches")
     treated = stretches.select("patient_id").unique()
     dated = thresholds.dated(counts, as_of).join(treated, on="patient_id", how="semi")
-    lines = dated.filter(thresholds.Limits.of(made.bands).touched()).select("patient_id", "analyte").unique()
+    lines = dated.filter(bands.Limits.of(made.bands).touched()).select("patient_id", "analyte").unique()
+    if "below_share" in made.conditions:
+        lines = nw.concat([lines, bands.watched_for_baseline(stretches, small["bands"])]).unique()
     touched = engine.materialise(thresholds.of_interest(dated, engine.materialise(lines, "lines")), "touched")
-    falls = any(row["fall_by"] is not None for row in made.bands)
-    banded = thresholds.banded(touched, stretches, small["bands"], falls)
-    followed = engine.materialise(thresholds.followed(banded, small["bands"]), "followed")
+    relative = made.conditions & {"below_share", "or_baseline"}
+    own = engine.materialise(bands.baselines(touched, stretches, small["bands"]), "own") if relative else None
+    banded = thresholds.banded(touched, stretches, small["bands"], made.conditions, own)
+    followed = engine.materialise(thresholds.followed(banded, small["bands"], own), "followed")
     crossings = engine.materialise(thresholds.crossings(followed), "crossings")
     draws = engine.materialise(fulfilment.draws(dated, stretches, [row["analytes"] for row in made.duties]), "draws")
     counted = _counted(engine, counts, made)
@@ -141,14 +125,14 @@ def monitor(
     found = [
         alerting.of_due_counts(due_counts, small["duties"]),
         *alerting.of_thresholds(crossings, followed, stretches, lasting, small["bands"]),
-        *alerting.of_starts(touched, crossings, stretches, small["bands"]),
+        *alerting.of_starts(touched, crossings, stretches, small["bands"], own),
     ]
     undated = courses_room.undated(exposures, small["drugs"])
     return Monitored(
         courses=courses_room.table(courses),
         due_counts=due_counts.select(*due.DUE_COUNTS.names),
         alerts=engine.materialise(alerting.table(found, small["duties"]), "alerts"),
-        not_assessable=alerting.not_assessable(stretches, courses, undated, small["duties"], small["people"], counted),
+        not_assessable=unassessed_room.not_assessable(stretches, courses, undated, small, counted, own),
         coverage=coverage_room.coverage(stretches, due_counts, counted),
     )
 

@@ -16,8 +16,9 @@ RULE = (
 )
 PHASE = ("rule_id", "from_day", "to_day", "interval_days", "only_if", "grace_days", "source_id")
 BAND = (
-    *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "fall_within_days", "action", "statement"),
-    *("next_interval_days", "until_at_or_above", "confirm_hours", "then_weeks", "source_id"),
+    *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "fall_within_days", "lasting_days"),
+    *("below_share", "action", "statement", "next_interval_days", "until_at_or_above", "until_in_a_row"),
+    *("or_baseline", "confirm_hours", "then_weeks", "source_id"),
 )
 
 
@@ -40,7 +41,8 @@ def phase(text: str) -> Row:
 
 def band(text: str) -> Row:
     made = _row(BAND, "purpose=continue " + text)
-    return made | {"statement": f"{made['purpose']} {made['analyte']} {made['action']} {made['below']}"}
+    said = (made[name] for name in ("purpose", "analyte", "action", "below", "lasting_days", "below_share"))
+    return made | {"statement": " ".join(said)}
 
 
 RULES = [
@@ -96,15 +98,27 @@ BANDS = [
     ),
     band("rule_id=new analyte=neutrophils below=1.0 action=stop confirm_hours=24"),
     band("rule_id=new analyte=neutrophils at_or_above=1.0 below=1.5 action=seek_advice next_interval_days=30"),
-    band("rule_id=new analyte=wbc below=3.0 action=stop_for_good next_interval_days=1 until_at_or_above=3.5"),
+    band(
+        "rule_id=new analyte=wbc below=3.0 action=stop_for_good next_interval_days=1 until_at_or_above=3.5 "
+        "until_in_a_row=2"
+    ),
     band(
         "rule_id=new analyte=wbc at_or_above=3.0 below=3.5 action=count_more_often next_interval_days=3.5 "
         "until_at_or_above=3.5 then_weeks=1"
     ),
     band("rule_id=new analyte=wbc below=3.0 action=delay_cycle purpose=start"),
     band("rule_id=ben analyte=neutrophils below=0.5 action=interrupt"),
-    band("rule_id=ben analyte=neutrophils at_or_above=1.2 action=continue purpose=resume"),
+    band(
+        "rule_id=ben analyte=neutrophils at_or_above=0.5 below=1.5 action=count_more_often next_interval_days=3 "
+        "until_at_or_above=1.5 or_baseline=yes then_weeks=1"
+    ),
+    band("rule_id=ben analyte=neutrophils at_or_above=1.2 action=continue purpose=resume or_baseline=yes"),
+    band("rule_id=ben analyte=neutrophils below=1.5 action=do_not_start purpose=restart or_baseline=yes"),
     band("rule_id=ends analyte=neutrophils below=1.0 action=interrupt next_interval_days=7 until_at_or_above=2.0"),
+    band("rule_id=ends analyte=neutrophils below=1.5 lasting_days=7 action=admit"),
+    band("rule_id=ends analyte=wbc below_share=0.75 action=reduce_dose"),
+    band("rule_id=ends analyte=wbc below=3.5 lasting_days=0 action=seek_advice"),
+    band("rule_id=days analyte=wbc below_share=0.5 action=interrupt next_interval_days=2 until_at_or_above=4.0"),
     band("rule_id=rare analyte=platelets below=50 action=repeat confirm_hours=48"),
     band("rule_id=rare analyte=platelets at_or_above=50 below=100 action=admit"),
 ]
@@ -114,9 +128,9 @@ PACK: dict[str, list[Row]] = {
     "monitoring_thresholds": BANDS,
     "monitoring_unfound": [{"drug": "drug:e", "jurisdiction": "xx", "source_id": "design"}],
     "monitoring_courses": [
-        {"drug": "*", "gap_days": "28", "source_id": "design"},
-        {"drug": "drug:c", "gap_days": "5", "source_id": "design"},
-        {"drug": "drug:d", "gap_days": "0", "source_id": "design"},
+        {"drug": "*", "gap_days": "28", "effect_days": "", "source_id": "design"},
+        {"drug": "drug:c", "gap_days": "5", "effect_days": "9", "source_id": "design"},
+        {"drug": "drug:d", "gap_days": "0", "effect_days": "20", "source_id": "design"},
     ],
 }
 DRUGS = ("drug:a", "drug:b", "drug:c", "drug:d", "drug:e", "drug:z")

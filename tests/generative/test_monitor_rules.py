@@ -22,8 +22,8 @@ TINY = 1e-6
 KNOWN = knowledge.load()
 RULES = {row["rule_id"]: row for row in KNOWN["monitoring_rules"]}
 NORMAL = {"wbc": 8.0, "neutrophils": 5.0, "lymphocytes": 2.0, "haemoglobin": 140.0, "platelets": 250.0}
-ORDER = ["stop_for_good", "stop", "admit", "interrupt", "seek_advice", "repeat", "reduce_dose", "delay_cycle"]
-ORDER += ["count_more_often", "do_not_start", "continue"]
+ORDER = ["stop_for_good", "stop", "admit", "interrupt", "seek_advice", "reduce_dose", "delay_cycle"]
+ORDER += ["repeat", "count_more_often", "do_not_start", "continue"]
 
 
 def first_day(rule: Rule) -> int:
@@ -74,11 +74,28 @@ def expected_band(rule: str, purpose: str, line: str, value: float, actions: Seq
     bands = [
         row
         for row in rows_of("thresholds", rule)
-        if row["purpose"] == purpose and row["analyte"] == line and not row["fall_by"] and row["action"] in actions
+        if row["purpose"] == purpose and row["analyte"] == line and not conditional(row) and row["action"] in actions
     ]
     holding = [row for row in bands if bounds(row)[0] <= value < bounds(row)[1]]
     assert len(holding) <= 1, (rule, purpose, line, value)
     return holding[0] if holding else None
+
+
+def conditional(row: Rule) -> bool:
+    return any(row[name] for name in ("fall_by", "lasting_days", "below_share"))
+
+
+def holding_conditions(rule: str, line: str, value: float) -> list[Rule]:
+    """The bands with a condition that hold for the second of two equal counts after a normal one."""
+    rows = [row for row in rows_of("thresholds", rule) if row["analyte"] == line and conditional(row)]
+    here = [row for row in rows if bounds(row)[0] <= value < bounds(row)[1]]
+    return [
+        row
+        for row in here
+        if (row["fall_by"] and round(NORMAL[line] - value, 6) >= float(row["fall_by"]))
+        or (row["below_share"] and value < NORMAL[line] * float(row["below_share"]))
+        or row["lasting_days"] == "0"
+    ]
 
 
 def asks(band: Rule) -> bool:
@@ -99,23 +116,59 @@ def threshold_alerts() -> dict[str, list[Row]]:
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_a_value_lies_in_the_band_that_its_row_says(rule: str, threshold_alerts: dict[str, list[Row]]) -> None:
     for line, value in sorted(values_at_limits(rule, "continue")):
-        found = [row for row in threshold_alerts[f"{rule} {line} {value}"] if row["kind"] == "threshold_crossed"]
-        falls = [row for row in rows_of("thresholds", rule) if row["fall_by"] and row["analyte"] == line]
-        fell = [
-            row
-            for row in falls
-            if bounds(row)[0] <= value < bounds(row)[1] and round(NORMAL[line] - value, 6) >= float(row["fall_by"])
-        ]
+        alerts = sorted(threshold_alerts[f"{rule} {line} {value}"], key=lambda row: row["minute"])
+        found = [row for row in alerts if row["kind"] == "threshold_crossed"]
         band = expected_band(rule, "continue", line, value)
-        hits = [row for row in [band, *fell] if row is not None and asks(row)]
-        wanted = {min((row["action"] for row in hits), key=ORDER.index)} if hits else set()
-        # One alert for the band, though two counts lie in it.
-        assert {(row["analyte"], row["action"]) for row in found} == {(line, action) for action in wanted}, (
-            line,
-            value,
-        )
-        assert len(found) <= 1 and all(row["value"] == value and row["open"] for row in found)
+        holding = [row for row in [band, *holding_conditions(rule, line, value)] if row is not None and asks(row)]
+        first = [row for row in holding if not row["lasting_days"]]
+        # One alert for a band, though two counts lie in it; a second one where the second count confirms the first.
+        wanted = [min((row["action"] for row in hits), key=ORDER.index) for hits in (first, holding) if hits]
+        assert [(row["analyte"], row["action"]) for row in found] == [
+            (line, action) for action in dict.fromkeys(wanted)
+        ]
+        assert all(row["value"] == value for row in found) and all(row["open"] for row in found[-1:])
         assert all(row["source_id"] and row["statement"] for row in found)
+
+
+LASTING = [row for row in KNOWN["monitoring_thresholds"] if row["lasting_days"]]
+
+
+def lasting_counts(row: Rule, days: int, between: float | None) -> list[tuple[int, Mapping[str, float]]]:
+    value = bounds(row)[1] - TINY
+    middle = [] if between is None else [(1 + days // 2, {row["analyte"]: between})]
+    return [(-1, NORMAL), (1, {row["analyte"]: value}), *middle, (1 + days, {row["analyte"]: value})]
+
+
+@pytest.mark.parametrize("row", LASTING, ids=lambda row: f"{row['rule_id']} {row['analyte']} {row['lasting_days']}")
+def test_a_limit_that_must_last_holds_from_its_day_on(row: Rule) -> None:
+    days = max(2, math.ceil(float(row["lasting_days"])))
+    cases = {
+        "so long": (days, None, True),
+        "shorter": (days - 1, None, float(row["lasting_days"]) <= days - 1),
+        "with a count at the limit in between": (days, bounds(row)[1], False),
+        "with a lower count in between": (days, bounds(row)[0] + TINY, True),
+    }
+    made = {
+        title: scenario(RULES[row["rule_id"]], title, 1 + number, lasting_counts(row, number, between), 1 + number)
+        for title, (number, between, _) in cases.items()
+    }
+    found = raised(list(made.values()), KNOWN)
+    for title, (_, _, holds) in cases.items():
+        alerts = [alert["action"] for alert in found[title] if alert["statement"] == row["statement"]]
+        assert bool(alerts) is holds, title
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in KNOWN["monitoring_thresholds"] if row["below_share"]],
+    ids=lambda row: f"{row['rule_id']} {row['analyte']}",
+)
+@pytest.mark.parametrize(("step", "holds"), [(-TINY, True), (0.0, False), (TINY, False)])
+def test_a_share_of_the_own_baseline(row: Rule, step: float, holds: bool) -> None:
+    value = round(NORMAL[row["analyte"]] * float(row["below_share"]) + step, 6)
+    counts = [(-1, NORMAL), (7, {row["analyte"]: value})]
+    found = raised([scenario(RULES[row["rule_id"]], "t", 7, counts, 7)], KNOWN)["t"]
+    assert [alert["action"] for alert in found if alert["kind"] == "threshold_crossed"] == [row["action"]] * holds
 
 
 @pytest.fixture(scope="module")

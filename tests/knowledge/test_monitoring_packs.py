@@ -18,7 +18,9 @@ Row = dict[str, str]
 KEYS = {
     "rules": ("rule_id",),
     "phases": ("rule_id", "from_day"),
-    "thresholds": ("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by"),
+    "thresholds": (
+        *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "lasting_days", "below_share"),
+    ),
     "unfound": ("drug", "jurisdiction"),
     "courses": ("drug",),
 }
@@ -121,7 +123,8 @@ def bands_of(rule: str, purpose: str, analyte: str) -> dict[tuple[str, str], str
     return {
         (row["at_or_above"], row["below"]): row["action"]
         for row in THRESHOLDS
-        if (row["rule_id"], row["purpose"], row["analyte"]) == (rule, purpose, analyte) and not row["fall_by"]
+        if (row["rule_id"], row["purpose"], row["analyte"]) == (rule, purpose, analyte)
+        and not (row["fall_by"] or row["lasting_days"] or row["below_share"])
     }
 
 
@@ -208,7 +211,7 @@ def test_the_last_count_of_a_phase_is_the_first_day_of_the_next() -> None:
 def test_bands_neither_overlap_nor_leave_a_hole() -> None:
     bands = defaultdict(list)
     for row in THRESHOLDS:
-        if not row["fall_by"]:
+        if not (row["fall_by"] or row["lasting_days"] or row["below_share"]):
             low, high = float(row["at_or_above"] or 0), float(row["below"] or 10**6)
             bands[row["rule_id"], row["purpose"], row["analyte"]].append((low, high))
     for key, spans in bands.items():
@@ -231,6 +234,27 @@ def test_a_speed_of_fall_has_a_size_and_a_time() -> None:
         ("wbc", "3.0", "28", "4.0"),
         ("neutrophils", "1.5", "28", "2.5"),
     }
+
+
+def test_limits_that_must_last_and_those_of_the_own_baseline() -> None:
+    lasting = {(row["rule_id"], row["analyte"], row["below"], row["lasting_days"]) for row in THRESHOLDS}
+    assert {row for row in lasting if row[3]} == {
+        ("rule:dimethyl-fumarate-us", "lymphocytes", "0.5", "183"),
+        ("rule:docetaxel-eu", "neutrophils", "0.5", "8"),
+        ("rule:eribulin-us", "neutrophils", "0.5", "8"),
+        ("rule:fingolimod-eu", "lymphocytes", "0.2", "0"),
+        ("rule:paclitaxel-us", "neutrophils", "0.5", "7"),
+        ("rule:tofacitinib-us", "lymphocytes", "0.5", "0"),
+        ("rule:tofacitinib-us", "neutrophils", "1.0", "0"),
+    }
+    shares = {(row["rule_id"], row["analyte"], row["below_share"]) for row in THRESHOLDS if row["below_share"]}
+    assert shares == {
+        ("rule:zidovudine-us", "haemoglobin", "0.75"),
+        ("rule:zidovudine-us", "neutrophils", "0.5"),
+    }
+    assert {row["rule_id"] for row in THRESHOLDS if row["or_baseline"] == "yes"} == {"rule:clozapine-us-ben"}
+    often = {(row["rule_id"], row["action"]) for row in THRESHOLDS if row["until_in_a_row"]}
+    assert often == {("rule:clozapine-uk", "stop_for_good")}
 
 
 def test_actions_fit_their_purpose() -> None:

@@ -20,20 +20,72 @@ def certain(count: Row, low: float, high: float | None) -> bool:
     return high is None and value >= low
 
 
-def band_of(count: Row, bands: Sequence[Rule], before: list[Row]) -> Rule | None:
-    """The gravest band of the rule in which a count lies; a speed of fall needs the counts before it."""
+def band_of(
+    count: Row, bands: Sequence[Rule], before: list[Row], here: Sequence[Row] = (), own: float | None = None
+) -> Rule | None:
+    """The gravest band of the rule in which a count lies.
+
+    A speed of fall needs the counts before it, a limit that must last those of the course (`here`), and a share of the
+    own baseline that baseline.
+    """
     hits = []
     for band in bands:
         if not certain(count, number(band["at_or_above"]) or 0.0, number(band["below"])):
             continue
+        reached = own is not None and count["comparator"] not in ("<", "<=") and count["value"] >= own
+        if band["or_baseline"] == "yes" and reached:
+            continue
         if band["fall_by"] and not fell(count, band, before):
+            continue
+        if band["lasting_days"] and not lasted(count, band, here):
+            continue
+        if band["below_share"] and not (own is not None and far_below(count, float(band["below_share"]) * own)):
             continue
         hits.append(band)
     return min(hits, key=gravity, default=None)
 
 
 def gravity(band: Rule) -> tuple[Any, ...]:
-    return GRAVITY.index(band["action"]), band["fall_by"] != "", number(band["below"]) or 1e9
+    conditional = any(band[name] != "" for name in ("fall_by", "lasting_days", "below_share"))
+    longest = -float(band["lasting_days"] or 0)
+    return (
+        *(GRAVITY.index(band["action"]), conditional, number(band["below"]) or 1e9),
+        *(longest, float(band["below_share"] or 0)),
+    )
+
+
+def lasted(count: Row, band: Rule, here: Sequence[Row]) -> bool:
+    """Whether every count of the course since one so long ago has been below the limit; at least one."""
+    limit = float(band["below"])
+    run = []
+    for row in sorted(here, key=lambda row: -row["minute"]):
+        if row["minute"] >= count["minute"]:
+            continue
+        if not certain(row, 0.0, limit):
+            break
+        run.append(row)
+    return any(count["minute"] - row["minute"] >= float(band["lasting_days"]) * DAY for row in run)
+
+
+def far_below(count: Row, limit: float) -> bool:
+    if count["comparator"] in (">", ">="):
+        return False
+    value = round(limit - count["value"], 6)
+    return value >= 0 if count["comparator"] == "<" else value > 0
+
+
+def own_baseline(person: Person, parts: list[Row], analyte: str, days: int) -> float | None:
+    """The last measured count before the very first dose, if that was seen."""
+    first = next((part for part in parts if part["first"]), None)
+    if first is None or not first["known"]:
+        return None
+    start = day(first["start"])
+    before = [
+        count["value"]
+        for count in line_rows(person, analyte)
+        if count["comparator"] == "" and start - days <= day(count["minute"]) <= start
+    ]
+    return before[-1] if before else None
 
 
 def fell(count: Row, band: Rule, before: list[Row]) -> bool:
@@ -53,7 +105,7 @@ def line_rows(person: Person, analyte: str) -> list[Row]:
 
 
 def watched_counts(
-    person: Person, rule: Rule, parts: list[Row], bands: Sequence[Rule], analyte: str
+    person: Person, effect: int, parts: list[Row], bands: Sequence[Rule], analyte: str, own_value: float | None
 ) -> list[list[Row]]:
     """The counts of one line in each course, with their bands; what a bound leaves open is not among them."""
     own = [band for band in bands if band["purpose"] == "continue" and band["analyte"] == analyte]
@@ -67,15 +119,14 @@ def watched_counts(
         here = [part for part in parts if part["course"]["number"] == course]
         following = [part for part in parts if part["course"]["number"] in numbers[place + 1 : place + 2]]
         first = min(day(part["start"]) for part in here)
-        last = max(day(part["end"]) for part in here) + int(rule["after_stop_days"] or 0)
+        last = max(day(part["end"]) for part in here) + effect
         stop = min((day(part["start"]) for part in following), default=10**9)
         span, going = here[0]["valid"], any(part["going"] for part in here)
         kept = []
-        for count in rows:
+        taken = [count for count in rows if first < day(count["minute"]) <= min(stop, day(person.until))]
+        for count in taken:
             when = day(count["minute"])
-            if not first < when <= min(stop, day(person.until)):
-                continue
-            band = band_of(count, own, rows)
+            band = band_of(count, own, rows, taken, own_value)
             above = count["comparator"] in (">", ">=") and count["value"] >= max(tops, default=0.0)
             if band is None and count["comparator"] != "" and not above:
                 continue
@@ -92,10 +143,10 @@ def asks(band: Rule | None) -> bool:
     return band["action"] != "continue" or bool(more)
 
 
-def closer(rows: list[Row], share: float) -> None:
+def closer(rows: list[Row], share: float, own: float | None) -> None:
     """Walk one line through one course: which count asks for the next one, and where weekly counts begin."""
     holding: Rule | None = None
-    weeks = 0
+    weeks = back = 0
     for row in rows:
         band = row["band"]
         row["follow"] = row["weeks_from"] = None
@@ -103,10 +154,12 @@ def closer(rows: list[Row], share: float) -> None:
         row["begins"] = begins
         if begins:
             assert band is not None
-            holding = band
+            holding, back = band, 0
             weeks = max(weeks, int(band["then_weeks"] or 0))
-        elif holding is not None and back_at(row, float(holding["until_at_or_above"])):
-            row["weeks_from"], holding, weeks = weeks, None, 0
+        elif holding is not None:
+            back = back + 1 if back_at(row, until(holding, own)) else 0
+            if back >= int(holding["until_in_a_row"] or 1):
+                row["weeks_from"], holding, weeks = weeks, None, 0
         if holding is None:
             continue
         interval = number(band["next_interval_days"]) if band is not None else None
@@ -115,6 +168,11 @@ def closer(rows: list[Row], share: float) -> None:
             row["follow"] = (math.ceil(interval), math.floor(interval * share))
         if not holding["until_at_or_above"]:
             row["weeks_from"], holding, weeks = weeks, None, 0
+
+
+def until(band: Rule, own: float | None) -> float:
+    limit = float(band["until_at_or_above"])
+    return min(limit, own) if band["or_baseline"] == "yes" and own is not None else limit
 
 
 def back_at(row: Row, limit: float) -> bool:

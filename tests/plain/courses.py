@@ -11,8 +11,8 @@ Rule = Mapping[str, str]
 
 DAY = 1440
 STOPS = ("stop_for_good", "stop", "interrupt")
-GRAVITY = ["stop_for_good", "stop", "admit", "interrupt", "seek_advice", "repeat", "reduce_dose", "delay_cycle"]
-GRAVITY += ["count_more_often", "do_not_start", "continue"]
+GRAVITY = ["stop_for_good", "stop", "admit", "interrupt", "seek_advice", "reduce_dose", "delay_cycle"]
+GRAVITY += ["repeat", "count_more_often", "do_not_start", "continue"]
 BASES = ("administered", "dispensed", "stated", "ordered")
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plain.bands import asked_for, asks, back_at, band_of, certain, closer, gravity, line_rows, watched_counts, weekly
+from plain.bands import (
+    asked_for,
+    asks,
+    back_at,
+    band_of,
+    certain,
+    closer,
+    gravity,
+    line_rows,
+    own_baseline,
+    watched_counts,
+    weekly,
+)
 from plain.courses import DAY, STOPS, Person, Row, Rule, courses, day, number, stretches
 from plain.schedules import after_end, answered, owed
 
@@ -34,9 +46,10 @@ def of_person(
 ) -> None:
     rules = knowledge["monitoring_rules"]
     gaps = {row["drug"]: int(row["gap_days"]) for row in knowledge["monitoring_courses"]}
+    effects = {row["drug"]: int(row["effect_days"] or 0) for row in knowledge["monitoring_courses"]}
     unruled = {row["drug"] for row in knowledge["monitoring_unfound"]}
     for drug in sorted({row["ingredient"] for row in person.exposures}):
-        gap = gaps.get(drug, gaps["*"])
+        gap, effect = gaps.get(drug, gaps["*"]), effects.get(drug, effects["*"])
         found = courses(person, drug, gap)
         ruled = [rule for rule in rules if drug in rule["drugs"].split(";")]
         key = {"patient_id": person.id, "drug": drug}
@@ -61,7 +74,7 @@ def of_person(
                 ]
             if parts:
                 present = set(rule["analytes"].split(";")) <= counted
-                one = Duty(person, rule, drug, parts, phases, bands, policy, present, gap)
+                one = Duty(person, rule, drug, parts, phases, bands, policy, present, gap, effect)
                 for name, rows in one.tables().items():
                     made[name] += [{**key, "rule_id": rule["rule_id"], **row} for row in rows]
 
@@ -90,6 +103,7 @@ class Duty:
         policy: Mapping[str, str],
         present: bool,
         gap: int,
+        effect: int,
     ) -> None:
         self.person, self.rule, self.drug, self.parts, self.phases, self.bands = (
             person,
@@ -105,7 +119,8 @@ class Duty:
         self.end_days = int(policy["monitor.after_end_days"])
         stop_days = int(rule["after_stop_days"] or 0)
         after = int(rule["after_end_days"] or self.end_days) if rule["after_end_count"] == "yes" else -1
-        self.watch = max(gap, stop_days + gap if stop_days else 0, after + gap)
+        self.watch = max(gap, effect, stop_days + gap if stop_days else 0, after + gap)
+        self.effect = max(effect, stop_days)
         self.until = day(person.until)
         self.draws = self._draws()
         self.lines = self._lines()
@@ -119,12 +134,17 @@ class Duty:
         return sorted(set.intersection(*times))
 
     def _lines(self) -> list[list[Row]]:
-        lines = []
+        made = []
         for analyte in sorted({band["analyte"] for band in self.bands}):
-            lines += watched_counts(self.person, self.rule, self.parts, self.bands, analyte)
-        for line in lines:
-            closer(line, self.share)
-        return lines
+            own = self.own(analyte)
+            lines = watched_counts(self.person, self.effect, self.parts, self.bands, analyte, own)
+            for line in lines:
+                closer(line, self.share, own)
+            made += lines
+        return made
+
+    def own(self, analyte: str) -> float | None:
+        return own_baseline(self.person, self.parts, analyte, self.baseline_days)
 
     def facts(self, course: int) -> Row:
         """What is known of a course on the day asked for."""
@@ -326,13 +346,15 @@ class Duty:
     def resume_limit(self, band: Rule, analyte: str) -> float | None:
         if band["action"] != "interrupt":
             return None
+        rows = [row for row in self.bands if row["purpose"] == "resume" and row["analyte"] == analyte]
         limits = [
             number(row["below"] if row["action"] in ("do_not_start", "delay_cycle") else row["at_or_above"])
-            for row in self.bands
-            if row["purpose"] == "resume" and row["analyte"] == analyte
+            for row in rows
         ]
         known = [limit for limit in limits if limit is not None]
-        return max(known) if known else number(band["until_at_or_above"])
+        limit = max(known) if known else number(band["until_at_or_above"])
+        own = self.own(analyte) if any(row["or_baseline"] == "yes" for row in rows) else None
+        return limit if limit is None or own is None else min(limit, own)
 
     def gone_on(self, line: list[Row], place: int, before: Row | None, after: Row | None) -> list[Row]:
         row = line[place]
@@ -392,7 +414,7 @@ class Duty:
                 if start - self.baseline_days <= day(count["minute"]) <= start
             ]
             own = [band for band in barred if band["analyte"] == analyte and band["purpose"] == purpose]
-            band = band_of(before[-1], own, before) if before else None
+            band = band_of(before[-1], own, before, own=self.own(analyte)) if before else None
             if band is not None:
                 row = before[-1] | {"course": part["course"]["number"]}
                 still = part["going"] and not self.person.dead
@@ -446,6 +468,9 @@ class Duty:
                 add(part, "no_fixed_interval", part["going"])
             if self.rule["baseline"] == "when_at_risk":
                 add(part, "population_unknown", part["going"])
+            relative = {band["analyte"] for band in self.bands if band["below_share"]}
+            if any(self.own(analyte) is None for analyte in relative):
+                add(part, "baseline_unknown", part["going"])
         return [{"course": course, "reason": reason, "open": still} for (course, reason), still in made.items()]
 
     def irregular(self, part: Row) -> bool:

@@ -93,6 +93,14 @@ CELLS = [
     ("thresholds", BAND | {"at_or_above": 1.0}, "below", "holds no value"),
     ("thresholds", BAND | {"fall_by": 1.0}, "fall_by", "half a speed"),
     ("thresholds", BAND | {"below": ""}, "below", "no limit"),
+    ("thresholds", BAND | {"below": "", "at_or_above": 1, "lasting_days": 7}, "lasting_days", "Give below"),
+    ("thresholds", BAND | {"lasting_days": -1}, "lasting_days", "number"),
+    ("thresholds", BAND | {"below_share": 50}, "below_share", "0.5 for half"),
+    ("thresholds", BAND | {"lasting_days": 7, "below_share": 0.5}, "below_share", "not two of them"),
+    ("thresholds", BAND | {"purpose": "resume", "lasting_days": 7}, "lasting_days", "purpose continue"),
+    ("thresholds", BAND | {"until_in_a_row": 2}, "until_in_a_row", "Give until_at_or_above"),
+    ("thresholds", BAND | {"or_baseline": "yes"}, "or_baseline", "no limit to come back to"),
+    ("thresholds", BAND | {"or_baseline": "maybe"}, "or_baseline", "Choose one of"),
     ("thresholds", BAND | {"analyte": "haemoglobin", "below": 8}, "below", "g/L"),
 ]
 
@@ -117,6 +125,11 @@ def test_bands_meet_without_hole_or_overlap(tmp_path: Path, at_or_above: str, wo
     found = said(pack(tmp_path, thresholds=[upper, BAND]))
     assert len(found) == bool(word)
     assert all(word in line and "Begin it at 1." in line and "row 1" in line for line in found)
+
+
+def test_a_band_with_a_condition_lies_over_the_others(tmp_path: Path) -> None:
+    over = [BAND | {"lasting_days": 0, "action": "stop_for_good"}, BAND | {"below": "", "below_share": 0.5}]
+    assert said(pack(tmp_path, thresholds=[BAND, *over])) == []
 
 
 def test_phases_do_not_overlap_but_a_conditional_one_may(tmp_path: Path) -> None:
@@ -199,6 +212,18 @@ def test_a_rule_is_told_as_a_person_would_read_it() -> None:
         "Sources:",
     ):
         assert words in told, words
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("rule:tofacitinib-us", "lymphocytes below 0.5 twice in a row: stop."),
+        ("rule:paclitaxel-us", "neutrophils below 0.5 for 7 days: reduce dose."),
+        ("rule:zidovudine-us", "neutrophils below 50% of the own baseline: reduce dose."),
+    ],
+)
+def test_conditions_are_told(rule: str, words: str) -> None:
+    assert words in "\n".join(describe(rule, knowledge.load()))
 
 
 def test_every_rule_can_be_told() -> None:

@@ -89,7 +89,7 @@ NOT_ASSESSABLE = Table(
             "reason",
             "String",
             "start_not_seen, only_orders, end_unknown, no_counts_at_all_in_source, no_fixed_interval, "
-            "population_unknown or no_rule_found",
+            "population_unknown, baseline_unknown or no_rule_found",
         ),
         _OPEN,
     ),

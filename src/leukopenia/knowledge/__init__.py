@@ -53,7 +53,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "monitoring_courses": ("drug",),
     "monitoring_phases": ("rule_id", "from_day"),
     "monitoring_rules": ("rule_id",),
-    "monitoring_thresholds": ("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by"),
+    "monitoring_thresholds": (
+        *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "lasting_days", "below_share"),
+    ),
     "monitoring_unfound": ("drug", "jurisdiction"),
     "nhanes_limits": ("analyte", "group", "sex", "age_from_hours", "age_to_hours"),
     "policy": ("name",),

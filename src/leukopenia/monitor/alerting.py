@@ -1,4 +1,4 @@
-"""What a rule asks somebody to look at, and what cannot be looked at, with its reason."""
+"""What a rule asks somebody to look at."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
-from leukopenia.contracts.monitored import ALERTS, NOT_ASSESSABLE
-from leukopenia.monitor.courses import COURSE, DAY, DUTY, one
-from leukopenia.monitor.rules import GENERAL, NOT_TO_START, STOPS
-from leukopenia.monitor.thresholds import LINE, inside_band
+from leukopenia.contracts.monitored import ALERTS
+from leukopenia.monitor.bands import LINE, inside_band, unlike_own
+from leukopenia.monitor.courses import DAY, DUTY, one
+from leukopenia.monitor.rules import NOT_TO_START, STOPS
 
 Frame = nw.LazyFrame[Any]
 
@@ -233,7 +233,7 @@ def _resume(bands: Frame) -> Frame:
     )
 
 
-def of_starts(counts: Frame, crossings: Frame, stretches: Frame, bands: Frame) -> list[Frame]:
+def of_starts(counts: Frame, crossings: Frame, stretches: Frame, bands: Frame, own: Frame | None) -> list[Frame]:
     """Starts at a count at which the rule says not to start, and starts after a stop for good.
 
     Parameters
@@ -242,15 +242,18 @@ def of_starts(counts: Frame, crossings: Frame, stretches: Frame, bands: Frame) -
         thresholds.of_interest.
     crossings, stretches, bands : Frame
         thresholds.crossings, courses.stretches, rules.Rules.bands.
+    own : Frame or None
+        bands.baselines; None: no rule looks at it.
     """
     valid = (col("from_day") >= col("valid_from")) & (col("from_day") <= col("valid_to"))
     began = stretches.with_columns(first=one(col("stretch") == 1)).filter(valid)
-    return [_at_a_low_count(began, counts, bands), _after_a_stop(began, crossings)]
+    return [_at_a_low_count(began, counts, bands, own), _after_a_stop(began, crossings)]
 
 
-def _at_a_low_count(began: Frame, counts: Frame, bands: Frame) -> Frame:
+def _at_a_low_count(began: Frame, counts: Frame, bands: Frame, own: Frame | None) -> Frame:
     barred = bands.filter(col("action").is_in(list(NOT_TO_START)), col("purpose").is_in(["start", "restart"]))
-    shown = ("rule_no", "purpose", "analyte", "lower", "upper", "band", "action", "statement", "source_id")
+    limits = ("rule_no", "purpose", "analyte", "lower", "upper", "or_baseline", "band")
+    wordings = ("action", "statement", "source_id")
     again = barred.filter(col("purpose") == "restart").select("rule_no").unique().with_columns(again=lit(1))
     fresh = began.filter(col("fresh") == 1, col("anchor_known") == 1).join(again, on="rule_no", how="left")
     lines = barred.select("rule_no", "analyte").unique()
@@ -263,7 +266,8 @@ def _at_a_low_count(began: Frame, counts: Frame, bands: Frame) -> Frame:
         .filter(col("minute") == col("newest"))
     )
     wanted = when((col("first") == 0) & (col("again") == 1)).then(lit("restart")).otherwise(lit("start"))
-    hit = before.join(barred.select(*shown), on=["rule_no", "analyte"]).filter(inside_band(), col("purpose") == wanted)
+    asked = before.join(barred.select(*limits, *wordings), on=["rule_no", "analyte"])
+    hit = unlike_own(asked.filter(inside_band(), col("purpose") == wanted), own)
     worst = hit.with_columns(worst=col("band").min().over(*LINE, "stretch")).filter(col("band") == col("worst"))
     still = col("going") & (col("dead") == 0)
     start = col("from_minute")
@@ -297,57 +301,3 @@ def table(parts: list[Frame], duties: Frame) -> Frame:
     )
     named = merged.join(duties.select("rule_no", "rule_id", "drug"), on="rule_no")
     return named.with_columns(open=col("open") == 1).select(*ALERTS.names)
-
-
-def not_assessable(
-    stretches: Frame, courses: Frame, undated: Frame, duties: Frame, people: Frame, counted: list[str]
-) -> Frame:
-    """contracts.monitored.NOT_ASSESSABLE: courses to which a rule cannot be applied.
-
-    Parameters
-    ----------
-    stretches, courses, undated : Frame
-        Of the courses room.
-    duties, people : Frame
-        rules.Rules.
-    counted : list of str
-        The sets of analytes that the source has counts of at all.
-    """
-    asks = col("scheduled") | (col("baseline") != "none")
-    treated_to = when(col("going")).then(col("until_day")).otherwise(col("to_day"))
-    whys = {
-        "only_orders": (col("anchor_known") == 0) & (col("only_orders") == 1) & asks,
-        "start_not_seen": (col("anchor_known") == 0) & (col("only_orders") == 0) & asks,
-        "end_unknown": ~col("going")
-        & (col("last") == 1)
-        & (col("end_known") == 0)
-        & (col("dead") == 0)
-        & col("next_day").is_null(),
-        "no_counts_at_all_in_source": ~col("analytes").is_in(counted),
-        "no_fixed_interval": col("anchor") + col("irregular_from") <= treated_to,
-        "population_unknown": col("baseline") == "when_at_risk",
-    }
-    key = ("patient_id", "rule_id", "drug", "course")
-    parts = [
-        stretches.filter(why).select(*key, reason=lit(reason), still=one(col("going") | lit(reason == "end_unknown")))
-        for reason, why in whys.items()
-    ]
-    rule_names = duties.select("rule_no", "rule_id", "drug")
-    blank = {"course": lit(None).cast(nw.Int64), "reason": lit("start_not_seen"), "still": lit(1).cast(nw.Int64)}
-    parts.append(undated.join(rule_names, on="drug").select("patient_id", "rule_id", "drug", **blank))
-    special = people.filter(col("population") == "neonate").join(
-        people.filter(col("population") == GENERAL).select("rule_no"), on="rule_no", how="anti"
-    )
-    ageless = courses.filter(col("birth").is_null()).join(special.join(rule_names, on="rule_no"), on="drug")
-    parts.append(
-        ageless.select(*COURSE, "rule_id", reason=lit("population_unknown"), still=one(col("ongoing_at"))).select(
-            *key, "reason", "still"
-        )
-    )
-    parts.append(
-        courses.filter(col("ruled") == 0)
-        .select(*COURSE, rule_id=lit(""), reason=lit("no_rule_found"), still=one(col("ongoing_at")))
-        .select(*key, "reason", "still")
-    )
-    once = nw.concat(parts).group_by(*key, "reason").agg(still=col("still").max())
-    return once.with_columns(open=col("still") == 1).select(*NOT_ASSESSABLE.names)

@@ -24,7 +24,7 @@ COURSE = (*PERSON, "course")
 DUTY = ("patient_id", "rule_no")
 _OF_RULE = (
     *("rule_no", "rule_id", "drug", "analytes", "baseline", "baseline_days", "stop_days", "end_days"),
-    *("goes_on", "changes", "watch_days", "scheduled", "irregular_from"),
+    *("goes_on", "changes", "count_days", "watch_days", "scheduled", "irregular_from"),
 )
 BASES = ("administered", "dispensed", "stated", "ordered")
 

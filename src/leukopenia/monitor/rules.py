@@ -34,14 +34,17 @@ ACTIONS = {
     "admit": 1,
     "interrupt": 1,
     "seek_advice": 2,
-    "repeat": 2,
     "reduce_dose": 2,
     "delay_cycle": 2,
+    "repeat": 2,
     "count_more_often": 2,
     "do_not_start": 2,
     "continue": 2,
 }
 """What a band may ask for, and how urgent it is to know; of two bands for one count the first in this order holds."""
+
+CONDITIONS = ("fall_by", "lasting_minutes", "below_share")
+"""How fast the line fell, how long it has been low, how far below the own baseline it is: a band asks at most one."""
 
 STOPS = ("stop_for_good", "stop", "interrupt")
 NOT_TO_START = ("do_not_start", "delay_cycle")
@@ -78,6 +81,14 @@ class Rules:
         """Whether a schedule depends on earlier counts."""
         return any(row["conditional"] for row in self.duties)
 
+    @property
+    def conditions(self) -> frozenset[str]:
+        """What bands ask of a count beyond its level: of CONDITIONS, and `or_baseline`."""
+        found = {name for name in CONDITIONS for row in self.bands if row[name] is not None}
+        return frozenset(
+            found | {"or_baseline" for row in self.bands if row["or_baseline"] or row["resume_or_baseline"]}
+        )
+
 
 def rules(knowledge: Knowledge, policy: Policy) -> Rules:
     """The rules in force, made into numbers.
@@ -97,12 +108,13 @@ def rules(knowledge: Knowledge, policy: Policy) -> Rules:
     pairs = chosen(knowledge["monitoring_rules"], policy)
     phases = _by(knowledge["monitoring_phases"], "rule_id")
     thresholds = _by(knowledge["monitoring_thresholds"], "rule_id")
-    gaps = {row["drug"]: int(row["gap_days"]) for row in knowledge["monitoring_courses"]}
+    courses = {row["drug"]: row for row in knowledge["monitoring_courses"]}
+    gaps = {drug: int(row["gap_days"]) for drug, row in courses.items()}
     duties, bands = [], []
     for number, (rule, drug) in enumerate(pairs):
         own = thresholds.get(rule["rule_id"], ())
-        gap = gaps.get(drug, gaps["*"])
-        duties.append(_duty(number, rule, drug, phases.get(rule["rule_id"], ()), own, gap, policy))
+        course = courses.get(drug, courses["*"])
+        duties.append(_duty(number, rule, drug, phases.get(rule["rule_id"], ()), own, course, policy))
         bands += [_band(number, row, own, policy) for row in own]
     bands.sort(key=_gravity)
     numbered = [row | {"band": band} for band, row in enumerate(bands)]
@@ -157,9 +169,10 @@ def _duty(
     drug: str,
     phases: Sequence[Mapping[str, str]],
     thresholds: Sequence[Mapping[str, str]],
-    gap: int,
+    course: Mapping[str, str],
     policy: Policy,
 ) -> Row:
+    gap, effect_days = int(course["gap_days"]), _whole(course["effect_days"], 0)
     after_end = rule["after_end_count"] == "yes"
     end_days = _whole(rule["after_end_days"], int(policy.number("monitor.after_end_days"))) if after_end else -1
     stop_days = _whole(rule["after_stop_days"], 0)
@@ -183,8 +196,10 @@ def _duty(
         "changes": stop_days > 0 and rule["after_stop_interval_days"] != "",
         "end_days": end_days,
         "gap_days": gap,
+        # So long after the last dose a count still tells of the drug.
+        "count_days": max(stop_days, effect_days),
         # So long after the end of a course somebody may still have to act.
-        "watch_days": max(gap, stop_days + gap if stop_days else 0, end_days + gap),
+        "watch_days": max(gap, effect_days, stop_days + gap if stop_days else 0, end_days + gap),
         "scheduled": bool(phases),
         "conditional": any(row["only_if"] == NO_NEUTROPENIA for row in phases),
         "irregular_from": min((int(row["from_day"]) for row in phases if not row["interval_days"]), default=NEVER),
@@ -217,7 +232,9 @@ def _band(number: int, row: Mapping[str, str], own: Sequence[Mapping[str, str]],
         "lower": _number(row["at_or_above"], 0.0),
         "upper": _number(row["below"], OPEN),
         "fall_by": _number(row["fall_by"]),
-        "fall_minutes": int(float(row["fall_within_days"]) * 1440) if row["fall_within_days"] else None,
+        "fall_minutes": _minutes(row["fall_within_days"], 1440),
+        "lasting_minutes": _minutes(row["lasting_days"], 1440),
+        "below_share": _number(row["below_share"]),
         "action": row["action"],
         "asks": asks,
         "severity": ACTIONS[row["action"]],
@@ -226,10 +243,22 @@ def _band(number: int, row: Mapping[str, str], own: Sequence[Mapping[str, str]],
         "follow_days": None if interval is None else math.ceil(interval),
         "follow_grace": None if interval is None else math.floor(interval * policy.number("monitor.grace_share")),
         "until": _number(row["until_at_or_above"]),
-        "confirm_minutes": None if not row["confirm_hours"] else int(float(row["confirm_hours"]) * 60),
+        "in_a_row": _whole(row["until_in_a_row"], 1),
+        "or_baseline": row["or_baseline"] == "yes",
+        "confirm_minutes": _minutes(row["confirm_hours"], 60),
         "then_weeks": weeks,
         "resume_at": _resume_at(row, own),
+        "resume_or_baseline": any(other["or_baseline"] == "yes" for other in _resuming(row, own)),
     }
+
+
+def _minutes(text: str, unit: int) -> int | None:
+    return int(float(text) * unit) if text else None
+
+
+def _resuming(row: Mapping[str, str], own: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The rows that say when a drug interrupted for this band may be given again."""
+    return [other for other in own if other["purpose"] == "resume" and other["analyte"] == row["analyte"]]
 
 
 def _resume_at(row: Mapping[str, str], own: Sequence[Mapping[str, str]]) -> float | None:
@@ -238,16 +267,18 @@ def _resume_at(row: Mapping[str, str], own: Sequence[Mapping[str, str]]) -> floa
         return None
     resume = [
         _number(other["below"] if other["action"] in NOT_TO_START else other["at_or_above"])
-        for other in own
-        if other["purpose"] == "resume" and other["analyte"] == row["analyte"]
+        for other in _resuming(row, own)
     ]
     return max((limit for limit in resume if limit is not None), default=_number(row["until_at_or_above"]))
 
 
 def _gravity(band: Row) -> tuple[Any, ...]:
-    """Graver bands first; a speed of fall after the levels of the same action."""
+    """Graver bands first; those with a condition after the levels of the same action."""
     order = list(ACTIONS).index(band["action"])
-    return (order, band["fall_by"] is not None, band["upper"], band["rule_no"], band["purpose"], band["analyte"])
+    conditional = any(band[name] is not None for name in CONDITIONS)
+    longest = -(band["lasting_minutes"] or 0)
+    kind = (longest, band["below_share"] or 0.0)
+    return (order, conditional, band["upper"], *kind, band["rule_no"], band["purpose"], band["analyte"])
 
 
 def _people(pairs: Sequence[tuple[int, Mapping[str, str], str]]) -> list[Row]:

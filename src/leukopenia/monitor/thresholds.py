@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2 import col, lit, when
 
+from leukopenia.monitor.bands import LINE, worst
 from leukopenia.monitor.courses import DAY, DUTY, one
-from leukopenia.monitor.rules import OPEN, STOPS, Row
+from leukopenia.monitor.rules import OPEN, STOPS
 
 Frame = nw.LazyFrame[Any]
 
-LINE = (*DUTY, "course", "analyte")
 _FOLLOWED = (
     *(
         *LINE,
@@ -31,38 +30,6 @@ _FOLLOWED = (
     *("action", "asks", "severity", "statement", "source_id", "confirm_minutes", "resume_at"),
     *("previous_confirms", "previous_stops", "next_stops", "follow_days", "follow_grace", "weeks_from"),
 )
-_SAME = 5e-7
-"""Counts are rounded to 10^-6; a difference of two of them is so exact."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Up to which value a count of each line can matter to a rule in force."""
-
-    highest: dict[str, float]
-    lowest: dict[str, float]
-
-    @classmethod
-    def of(cls, bands: list[Row]) -> Limits:
-        asking = [row for row in bands if row["asks"] or row["purpose"] != "continue"]
-        highest: dict[str, float] = {}
-        lowest: dict[str, float] = {}
-        for row in asking:
-            name = row["analyte"]
-            if row["upper"] < OPEN:
-                highest[name] = max(highest.get(name, 0.0), row["upper"])
-            else:
-                lowest[name] = min(lowest.get(name, OPEN), row["lower"])
-        return cls(highest, lowest)
-
-    def touched(self) -> nw.Expr:
-        """Whether a count may lie in a band that asks for something."""
-        found = lit(False)
-        for name, limit in self.highest.items():
-            found = found | ((col("analyte") == name) & (col("value") <= limit))
-        for name, limit in self.lowest.items():
-            found = found | ((col("analyte") == name) & (col("value") >= limit))
-        return found
 
 
 def dated(counts: Frame, as_of: int) -> Frame:
@@ -78,7 +45,7 @@ def of_interest(counts: Frame, lines: Frame) -> Frame:
     return counts.join(lines, on=["patient_id", "analyte"], how="semi")
 
 
-def banded(counts: Frame, stretches: Frame, bands: Frame, falls: bool) -> Frame:
+def banded(counts: Frame, stretches: Frame, bands: Frame, conditions: frozenset[str], own: Frame | None) -> Frame:
     """Counts of a course with the band they certainly lie in.
 
     Parameters
@@ -89,8 +56,10 @@ def banded(counts: Frame, stretches: Frame, bands: Frame, falls: bool) -> Frame:
         courses.stretches.
     bands : Frame
         rules.Rules.bands.
-    falls : bool
-        Whether any band is a speed of fall.
+    conditions : frozenset of str
+        rules.Rules.conditions.
+    own : Frame or None
+        bands.baselines; None: no rule looks at it.
 
     Returns
     -------
@@ -101,7 +70,7 @@ def banded(counts: Frame, stretches: Frame, bands: Frame, falls: bool) -> Frame:
     """
     spans = stretches.group_by(*DUTY, "course").agg(
         first_day=col("from_day").min(),
-        last_day=(col("to_day") + col("stop_days")).max(),
+        last_day=(col("to_day") + col("count_days")).max(),
         going=one(col("going")).max(),
         until_day=col("until_day").max(),
         valid_from=col("valid_from").max(),
@@ -127,8 +96,8 @@ def banded(counts: Frame, stretches: Frame, bands: Frame, falls: bool) -> Frame:
         )
         .select(*LINE, "minute", "day", "value", "comparator", "by_day", "inside")
     )
-    worst = _worst(placed, continuing, counts if falls else None)
-    joined = placed.join(worst, on=[*LINE, "minute"], how="left")
+    gravest = worst(placed, continuing, counts, conditions, own)
+    joined = placed.join(gravest, on=[*LINE, "minute"], how="left")
     highest = continuing.group_by("rule_no", "analyte").agg(
         top=when(col("upper") < OPEN).then(col("upper")).otherwise(lit(0.0)).max()
     )
@@ -137,48 +106,13 @@ def banded(counts: Frame, stretches: Frame, bands: Frame, falls: bool) -> Frame:
     return joined.join(highest, on=["rule_no", "analyte"]).filter(known).drop("top")
 
 
-def inside_band() -> nw.Expr:
-    """Whether the true value certainly lies in the band from `lower` to `upper`."""
-    value, comparator = col("value"), col("comparator")
-    measured = (comparator == "") & (value >= col("lower")) & (value < col("upper"))
-    below = (col("lower") <= 0.0) & (
-        ((comparator == "<") & (value <= col("upper"))) | ((comparator == "<=") & (value < col("upper")))
-    )
-    above = comparator.is_in([">", ">="]) & (col("upper") >= OPEN) & (value >= col("lower"))
-    return measured | below | above
-
-
-def _worst(placed: Frame, bands: Frame, counts: Frame | None) -> Frame:
-    """The gravest band of each count."""
-    small = bands.select("rule_no", "analyte", "lower", "upper", "band", "fall_by", "fall_minutes")
-    hit = placed.join(small, on=["rule_no", "analyte"]).filter(inside_band())
-    level = hit.filter(col("fall_by").is_null()).select(*LINE, "minute", "band")
-    if counts is None:
-        found = level
-    else:
-        before = counts.filter(~col("comparator").is_in(["<", "<="])).select(
-            "patient_id", "analyte", earlier="minute", earlier_value="value"
-        )
-        fell = (
-            hit.filter(~col("fall_by").is_null(), ~col("comparator").is_in([">", ">="]))
-            .join(before, on=["patient_id", "analyte"])
-            .filter(
-                col("earlier") < col("minute"),
-                col("earlier") >= col("minute") - col("fall_minutes"),
-                col("earlier_value") - col("value") >= col("fall_by") - _SAME,
-            )
-        )
-        found = nw.concat([level, fell.select(*LINE, "minute", "band")])
-    return found.group_by(*LINE, "minute").agg(band=col("band").min())
-
-
-def followed(banded: Frame, bands: Frame) -> Frame:
+def followed(banded: Frame, bands: Frame, own: Frame | None) -> Frame:
     """Add what each count begins, continues or ends.
 
     A count in a band with an interval begins a spell of closer counts. It lasts until the line is back at the limit of
-    the latest such band (`until`); meanwhile a count in no such band asks for the next one after the same interval. A
-    band without such a limit asks for one count only. When a spell ends, weekly counts go on for as many weeks as any
-    of its bands asks for.
+    the latest such band (`until`, or the own baseline), as often in a row as that band asks; meanwhile a count in no
+    such band asks for the next one after the same interval. A band without such a limit asks for one count only. When
+    a spell ends, weekly counts go on for as many weeks as any of its bands asks for.
 
     Returns
     -------
@@ -186,11 +120,7 @@ def followed(banded: Frame, bands: Frame) -> Frame:
         What `banded` gives, the columns of the band, previous_band, previous_confirmed, next_minute, follow_due,
         follow_grace (days; null: asks for none) and weeks_from (0, or how many weekly counts begin here).
     """
-    shown = ("band", "action", "asks", "severity", "statement", "source_id", "confirm_minutes", "resume_at")
-    own = bands.select(*shown, "then_weeks", own_days="follow_days", own_grace="follow_grace", own_until="until")
-    rows = banded.join(own, on="band", how="left").with_columns(
-        asks=col("asks").fill_null(False), then_weeks=col("then_weeks").fill_null(0)
-    )
+    rows = _with_band(banded, bands, own)
     over = {"order_by": ["minute"]}
     begins = col("inside") & (~col("own_days").is_null() | (col("then_weeks") > 0))
     marked = rows.with_columns(
@@ -211,15 +141,45 @@ def followed(banded: Frame, bands: Frame) -> Frame:
         back_at=when(first).then(col("own_until")).max().over(*LINE, "part"),
         days=when(first).then(col("own_days")).max().over(*LINE, "part"),
         grace=when(first).then(col("own_grace")).max().over(*LINE, "part"),
+        needed=when(first).then(col("in_a_row")).max().over(*LINE, "part"),
     )
     return _spells(held)
+
+
+def _with_band(banded: Frame, bands: Frame, own: Frame | None) -> Frame:
+    """Counts with the columns of their band; where the own baseline is enough to be back, limits are no higher."""
+    shown = ("band", "action", "asks", "severity", "statement", "source_id", "confirm_minutes", "resume_at", "in_a_row")
+    limits = ("or_baseline", "resume_or_baseline")
+    columns = bands.select(
+        *shown, *limits, "then_weeks", own_days="follow_days", own_grace="follow_grace", own_until="until"
+    )
+    rows = banded.join(columns, on="band", how="left").with_columns(
+        asks=col("asks").fill_null(False), then_weeks=col("then_weeks").fill_null(0)
+    )
+    if own is None:
+        return rows
+    return rows.join(own, on=[*DUTY, "analyte"], how="left").with_columns(
+        own_until=_or_own("own_until", "or_baseline"), resume_at=_or_own("resume_at", "resume_or_baseline")
+    )
+
+
+def _or_own(limit: str, enough: str) -> nw.Expr:
+    lower = (col(enough) & (col("own") < col(limit))).fill_null(False)
+    return when(lower).then(col("own")).otherwise(col(limit))
 
 
 def _spells(held: Frame) -> Frame:
     over = {"order_by": ["minute"]}
     back = ~first_of_part() & ~col("comparator").is_in(["<", "<="]) & (col("value") >= col("back_at"))
+    counted = held.with_columns(back=one(back.fill_null(False))).with_columns(
+        broken=(1 - col("back")).cum_sum().over(*LINE, "part", **over).cast(nw.Int64)
+    )
+    often = counted.with_columns(backs=col("back").cum_sum().over(*LINE, "part", "broken", **over).cast(nw.Int64))
+    back_enough = (col("back") == 1) & (col("backs") >= col("needed"))
     # A band that names no limit is done with at once.
-    settled = held.with_columns(settled=one((back | (first_of_part() & col("back_at").is_null())).fill_null(False)))
+    settled = often.with_columns(
+        settled=one((back_enough | (first_of_part() & col("back_at").is_null())).fill_null(False))
+    )
     passed = settled.with_columns(done=col("settled").cum_max().over(*LINE, "part", **over)).with_columns(
         done_before=col("done").shift(1).over(*LINE, "part", **over)
     )

@@ -30,6 +30,7 @@ NOT_ASSESSABLE = {
     "no_counts_at_all_in_source": "the source has no such counts at all",
     "no_fixed_interval": "the rule gives no fixed interval",
     "population_unknown": "whether the rule is for this person is not on record",
+    "baseline_unknown": "the rule looks at the fall from the own baseline, which is not on record",
     "no_rule_found": "no rule was found",
 }
 """Why a rule cannot be applied, in words."""
