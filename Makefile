@@ -13,7 +13,7 @@ help:
 	@echo "make fuzz   the random comparisons of engines and plain twins, 10,000 tables a room"
 	@echo "make lint   ruff, mypy, and the rules of the house"
 	@echo "make docs   build the manual into site/"
-	@echo "make bench  10 and 100 million rows, FHIR ingest, one patient, a million episodes explained, reference limits"
+	@echo "make bench  10 and 100 million rows, FHIR ingest, one patient, a million episodes explained, a worklist, reference limits"
 
 demo: $(VENV)/run.done
 	@$(BIN)/leukopenia demo demo

@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient, a million episodes explained, indirect reference limits.
+"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient, a million episodes explained, the worklist of 100,000 persons, indirect reference limits.
 
 python benchmarks/all.py
 """
@@ -20,6 +20,7 @@ RUNS = (
     ("fhir_ingest.py",),
     ("one_patient.py",),
     ("explain.py", "500_000"),
+    ("monitor.py", "--persons", "100_000", "--drugs", "20"),
     ("reference.py", "--suites", "ribench", "stress", "held_out"),
 )
 

@@ -205,6 +205,29 @@ def test_a_chosen_rule_stands_alone_for_its_drug() -> None:
     assert {row["rule_id"] for row in made["coverage"]} == {"rule:clozapine-ca"}
 
 
+def test_sources_that_contradict_one_another_both_hold_until_the_policy_chooses() -> None:
+    """Neutrophils of 1.8: below the 2.0 of an older UK source, not below the 1.6 of another."""
+    treated = [TREATED | {"ingredient": "drug:azathioprine"}]
+    counts = [*both(-61), ("wbc", -5, 6.0), ("neutrophils", -5, 1.8)]
+
+    def crossed(**policy: str) -> set[str]:
+        alerts = monitored(treated, counts, **policy)["alerts"]
+        return {row["rule_id"] for row in alerts if row["kind"] == "threshold_crossed"}
+
+    assert crossed() == {"rule:azathioprine-uk-dtb"}
+    assert crossed(rules="rule:azathioprine-uk-dtb") == {"rule:azathioprine-uk-dtb"}
+    assert crossed(rules="rule:azathioprine-uk") == set()
+
+
+def test_without_a_baseline_a_fall_from_it_is_not_assessed() -> None:
+    zidovudine = [TREATED | {"ingredient": "drug:zidovudine"}]
+    counts = [("wbc", -50, 4.0), ("neutrophils", -50, 1.9)]
+    assert "baseline_unknown" in reasons(monitored(zidovudine, counts, jurisdiction="us"))
+    before = [*both(-61), ("haemoglobin", -61, 140.0)]
+    seen = monitored(zidovudine, [*before, *counts], jurisdiction="us")
+    assert reasons(seen) == set() and "threshold_crossed" in {row["kind"] for row in seen["alerts"]}
+
+
 def test_whoever_has_no_rule_of_his_own_has_the_general_one() -> None:
     duffy = {"duffy_null": True}
     assert {row["rule_id"] for row in monitored([TREATED], patient=duffy)["coverage"]} == {"rule:clozapine-uk"}
