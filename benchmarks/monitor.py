@@ -118,13 +118,19 @@ def main() -> None:
     parser.add_argument("--engine", default="duckdb")
     parser.add_argument("--memory-limit", default="")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--generate", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.generate:
+        generate(args.folder, args.persons, args.drugs, args.jurisdiction)
+        return
     if args.folder:
         print(json.dumps(measure(args.folder, args.engine, args.jurisdiction, args.memory_limit)))
         return
     with tempfile.TemporaryDirectory(prefix="leukopenia-bench-") as folder:
-        generate(Path(folder), args.persons, args.drugs, args.jurisdiction)
         command = [sys.executable, __file__, "--folder", folder, "--jurisdiction", args.jurisdiction]
+        size = ["--persons", str(args.persons), "--drugs", str(args.drugs)]
+        # In a process of its own: a child's peak memory is never less than that of its parent.
+        subprocess.run([*command, *size, "--generate"], check=True)
         command += ["--engine", args.engine, "--memory-limit", args.memory_limit]
         print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -184,23 +184,29 @@ def _unassessed(rows: Sequence[Row]) -> Iterator[str]:
             yield line + rule
 
 
-def _coverage(rows: Iterable[Row]) -> Iterator[str]:
-    for number, row in enumerate(rows):
-        if number == 0:
-            yield ""
-            yield "How well it went:"
-        covered = (
-            "no schedule that can be placed"
-            if row["covered"] is None
-            else f"{row['covered']:.0%} of {row['days']} days covered"
-        )
-        often = row["alerts_per_100_months"]
-        rate = "" if often is None else f"; {often:.1f} alerts per 100 patient-months"
-        counts = (
-            f"of {row['n_due']} counts due {row['n_fulfilled']} taken ({row['n_late']} late), {row['n_missed']} missed"
-        )
-        seen = f"{row['persons']} persons, {row['assessed']} of {row['courses']} courses assessed"
-        yield f"   {_drug(row['drug'])} [{row['rule_id']}]: {seen}, {covered}; {counts}{rate}"
+def _coverage(rows: Sequence[Row]) -> Iterator[str]:
+    if not rows:
+        return
+    yield ""
+    yield "How well it went:"
+    several = len({row["source"] for row in rows}) > 1
+    for row in rows:
+        where = f" in {row['source']}" if several else ""
+        yield f"   {_drug(row['drug'])}{where} [{row['rule_id']}]: {_course_of_counts(row)}"
+
+
+def _course_of_counts(row: Row) -> str:
+    covered = (
+        "no schedule that can be placed"
+        if row["covered"] is None
+        else f"{row['covered']:.0%} of {row['days']} days covered"
+    )
+    often = row["alerts_per_100_months"]
+    rate = "" if often is None else f"; {often:.1f} alerts per 100 patient-months"
+    counts = f"of {row['n_due']} counts due {row['n_fulfilled']} taken ({row['n_late']} late), {row['n_missed']} missed"
+    return (
+        f"{row['persons']} persons, {row['assessed']} of {row['courses']} courses assessed, {covered}; {counts}{rate}"
+    )
 
 
 def _write(output: Path, made: Monitored, opened: Engine, told: Row, asked: Policy) -> None:

@@ -140,10 +140,10 @@ def try_scenarios(pack: Pack, knowledge: Knowledge) -> dict[str, list[str]]:
     KnowledgeError
         A scenario cannot be read, or names a rule that neither the pack nor the package has.
     """
-    from leukopenia.monitor_scenarios import differences, load, raised
+    from leukopenia.monitor_scenarios import differences, load, outcomes
 
     scenarios = [one for path in pack.scenarios for one in load(path)]
-    found = raised(scenarios, pack.added_to(knowledge))
+    found = outcomes(scenarios, pack.added_to(knowledge))
     return {one.title: differences(one, found[one.title]) for one in scenarios}
 
 

@@ -1,10 +1,12 @@
 """Scenarios of a rule pack: one patient, one drug and one rule each, with the alerts that are expected.
 
-A file is a list of entries: `title`, `rule`, `reason`, `patient` (duffy_null, age_days at the start), `start` (the date
-of day 0), `treatment` (a table of drug, from, to), `counts` (a table of day and one column a line; an empty cell: not
-counted), `as_of` (a day), and `expect`: a table of every alert with its day (for a due date: the day on which it was
-due), and the action and analyte where they are named. All times are days from the start. Treatment is administered,
-counts are taken at eight o'clock.
+A file is a list of entries: `title`, `rule`, `reason`, `patient` (duffy_null, age_days at the start, and records_from,
+the day on which the records of the patient begin), `start` (the date of day 0), `treatment` (a table of drug, from, to,
+and status and dose where they matter; an empty cell: not on record), `counts` (a table of day and one column a line; an
+empty cell: not counted), `as_of` (a day), `expect`: a table of every alert with its day (for a due date: the day on
+which it was due), and the action and analyte where they are named; and `unknown`: why the course cannot be assessed,
+reasons parted by commas. Without `unknown` nobody looks whether it can. All times are days from the start. Treatment is
+administered where no status is named; counts are taken at eight o'clock.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from leukopenia.policy import Policy
 Row = dict[str, Any]
 
 DAY = 1440
-KEYS = {"title", "rule", "reason", "patient", "start", "treatment", "counts", "as_of", "expect"}
+KEYS = {"title", "rule", "reason", "patient", "start", "treatment", "counts", "as_of", "expect", "unknown"}
 _NEEDED = ("title", "rule", "treatment", "counts", "as_of", "expect")
 _START = date(2026, 1, 5)
 _ADULT = 40 * 365
@@ -51,6 +53,15 @@ class Scenario:
     start: int
     as_of: int
     expect: list[dict[str, str]]
+    unknown: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the rule of a scenario says: its alerts, and why its course cannot be assessed."""
+
+    alerts: list[Row]
+    reasons: frozenset[str]
 
 
 def load(path: Path) -> list[Scenario]:
@@ -90,6 +101,7 @@ def scenario(entry: Any, place: str) -> Scenario:
             start=start,
             as_of=(start + int(entry["as_of"]) + 1) * DAY - 1,
             expect=_table(entry["expect"], ("day", "alert", "action", "analyte")),
+            unknown=_reasons(entry["unknown"]) if "unknown" in entry else None,
         )
     except (TypeError, ValueError) as error:
         raise KnowledgeError(f"{place} cannot be understood.", str(error), "Days are whole numbers.") from None
@@ -104,16 +116,25 @@ def _table(text: Any, needed: Sequence[str]) -> list[dict[str, str]]:
     return [dict(zip(header, [*line, *[""] * len(header)], strict=False)) for line in lines[1:]]
 
 
-def raised(scenarios: Sequence[Scenario], knowledge: Knowledge) -> dict[str, list[Row]]:
-    """Every alert of each scenario, by title; those of one first day and one last day share a run."""
+def _reasons(text: Any) -> frozenset[str]:
+    return frozenset(filter(None, (part.strip() for part in str(text or "").split(","))))
+
+
+def outcomes(scenarios: Sequence[Scenario], knowledge: Knowledge) -> dict[str, Outcome]:
+    """The outcome of each scenario, by title; those of one first day and one last day share a run."""
     together: dict[tuple[int, int], list[Scenario]] = {}
     for one in scenarios:
         together.setdefault((one.start, one.as_of), []).append(one)
     engine = open_engine("polars")
-    return {title: rows for group in together.values() for title, rows in _run(group, engine, knowledge).items()}
+    return {title: one for group in together.values() for title, one in _run(group, engine, knowledge).items()}
 
 
-def _run(scenarios: Sequence[Scenario], engine: Engine, knowledge: Knowledge) -> dict[str, list[Row]]:
+def raised(scenarios: Sequence[Scenario], knowledge: Knowledge) -> dict[str, list[Row]]:
+    """Every alert of each scenario, by title."""
+    return {title: one.alerts for title, one in outcomes(scenarios, knowledge).items()}
+
+
+def _run(scenarios: Sequence[Scenario], engine: Engine, knowledge: Knowledge) -> dict[str, Outcome]:
     """One patient a scenario, numbered from 1; alerts of another rule than that of the scenario are not looked at."""
     known = {row["rule_id"]: row["jurisdiction"] for row in knowledge["monitoring_rules"]}
     named = sorted({one.rule for one in scenarios})
@@ -127,13 +148,20 @@ def _run(scenarios: Sequence[Scenario], engine: Engine, knowledge: Knowledge) ->
             contracts.COUNTS, [row for one in numbered for row in _counts(*one)] + _bystander(scenarios[0])
         ),
         "patients": _frame(contracts.PATIENTS, [_patient(*one) for one in numbered]),
-        "observation_periods": _frame(contracts.OBSERVATION_PERIODS, []),
+        "observation_periods": _frame(
+            contracts.OBSERVATION_PERIODS, [row for one in numbered for row in _observed(*one)]
+        ),
     }
     loaded = {name: engine.load(frame, name) for name, frame in frames.items()}
     made = monitoring.monitor(**loaded, engine=engine, knowledge=knowledge, policy=policy, as_of=scenarios[0].as_of)
-    rows = engine.collect(made.alerts).to_dicts()
+    alerts = engine.collect(made.alerts).to_dicts()
+    unassessed = engine.collect(made.not_assessable).to_dicts()
+
+    def mine(rows: list[Row], number: int, one: Scenario) -> list[Row]:
+        return [row for row in rows if row["patient_id"] == number and row["rule_id"] == one.rule]
+
     return {
-        one.title: [row for row in rows if row["patient_id"] == number and row["rule_id"] == one.rule]
+        one.title: Outcome(mine(alerts, number, one), frozenset(row["reason"] for row in mine(unassessed, number, one)))
         for number, one in numbered
     }
 
@@ -150,13 +178,24 @@ def _exposures(patient: int, one: Scenario) -> list[Row]:
         {
             "patient_id": patient,
             "ingredient": f"drug:{row['drug'].removeprefix('drug:')}",
-            "start": (one.start + int(row["from"])) * DAY,
-            "end": (one.start + int(row["to"])) * DAY,
-            "status": "administered",
-            "dose": 1.0,
+            "start": _minute(one, row["from"]),
+            "end": _minute(one, row["to"]),
+            "status": row.get("status") or "administered",
+            "dose": float(dose) if (dose := row.get("dose", "1")) else None,
         }
         for row in one.treatment
     ]
+
+
+def _minute(one: Scenario, day: str) -> int | None:
+    return (one.start + int(day)) * DAY if day else None
+
+
+def _observed(patient: int, one: Scenario) -> list[Row]:
+    if "records_from" not in one.patient:
+        return []
+    first = int(one.patient["records_from"])
+    return [{"patient_id": patient, "start": (one.start + first) * DAY, "end": one.as_of}]
 
 
 def _counts(patient: int, one: Scenario) -> list[Row]:
@@ -193,8 +232,16 @@ def _patient(number: int, one: Scenario) -> Row:
     }
 
 
-def differences(one: Scenario, rows: Sequence[Row]) -> list[str]:
+def differences(one: Scenario, outcome: Outcome) -> list[str]:
     """What is expected and missing, and what is there and not expected."""
+    reasons = [] if one.unknown is None else sorted(one.unknown ^ outcome.reasons)
+    wrong = [
+        f"{'missing' if reason in (one.unknown or ()) else 'not expected'}: unknown {reason}" for reason in reasons
+    ]
+    return _of_alerts(one, outcome.alerts) + wrong
+
+
+def _of_alerts(one: Scenario, rows: Sequence[Row]) -> list[str]:
     found = [
         (str(row["minute"] // DAY - one.start), row["kind"], row["action"], row["analyte"])
         for row in sorted(rows, key=lambda row: (row["minute"], row["kind"], row["analyte"]))

@@ -101,15 +101,15 @@ def monitor(
     UsageError
         policy monitor.jurisdiction names no jurisdiction, or monitor.rules a rule that does not exist.
     """
-    made = rules.rules(knowledge, policy)
+    taken = engine.collect(exposures.select("ingredient").unique())["ingredient"].to_list()
+    made = rules.rules(knowledge, policy).of_drugs(set(taken))
     small = {name: _load(engine, name, getattr(made, name)) for name in ("duties", "people", "bands", "drugs")}
     lasting = engine.materialise(courses_room.lasting(exposures, patients, small["drugs"], as_of), "lasting")
     runs = engine.materialise(courses_room.runs(lasting), "runs")
     first = min(_extremes(engine, exposures, counts, "min"), default=0)
     courses = engine.materialise(courses_room.courses(runs, observation_periods, first), "courses")
     stretches = engine.materialise(courses_room.stretches(runs, courses, small["duties"], small["people"]), "stretches")
-    treated = stretches.select("patient_id").unique()
-    dated = thresholds.dated(counts, as_of).join(treated, on="patient_id", how="semi")
+    dated = thresholds.dated(counts, as_of).join(stretches.select("patient_id"), on="patient_id", how="semi")
     lines = dated.filter(bands.Limits.of(made.bands).touched()).select("patient_id", "analyte").unique()
     if "below_share" in made.conditions:
         lines = nw.concat([lines, bands.watched_for_baseline(stretches, small["bands"])]).unique()
@@ -226,20 +226,24 @@ def unassessed(made: Monitored, engine: Engine, patient: str = "", drug: str = "
 
 
 def by_drug(made: Monitored, engine: Engine, drug: str = "") -> list[Row]:
-    """How well each drug was monitored under each rule, over the whole past.
+    """How well each drug was monitored under each rule in each source, over the whole past.
+
+    A source is what was read under one name: a hospital, a laboratory. Care sites within it are not read.
 
     Returns
     -------
     list of dict
-        drug, rule_id, persons, courses, assessed (courses whose schedule can be placed), days (of these), covered
-        (share of these days), n_due, n_fulfilled, n_late, n_missed, and alerts_per_100_months of treatment; those of
-        counts that are due but not overdue are no alerts here, and null where no course can be assessed.
+        drug, rule_id, source, persons, courses, assessed (courses whose schedule can be placed), days (of these),
+        covered (share of these days), n_due, n_fulfilled, n_late, n_missed, and alerts_per_100_months of treatment;
+        those of counts that are due but not overdue are no alerts here, and null where no course can be assessed.
     """
+    key = ["drug", "rule_id", "source"]
     rows = _chosen(made.coverage, engine, "", drug)
     raised = _chosen(made.alerts.filter(col("kind") != "due"), engine, "", drug)
-    alerts = raised.group_by("drug", "rule_id").agg(alerts=pl.len().cast(pl.Int64))
+    placed = raised.join(rows, on=["patient_id", "rule_id", "drug", "course"], how="left")
+    alerts = placed.group_by(key).agg(alerts=pl.len().cast(pl.Int64))
     known = pl.col("days_covered").is_not_null()
-    grouped = rows.group_by("drug", "rule_id").agg(
+    grouped = rows.group_by(key).agg(
         persons=pl.col("patient_id").n_unique(),
         courses=pl.len(),
         assessed=known.sum(),
@@ -248,13 +252,13 @@ def by_drug(made: Monitored, engine: Engine, drug: str = "") -> list[Row]:
         treated=pl.col("days_on_treatment").sum(),
         **{name: pl.col(name).sum() for name in ("n_due", "n_fulfilled", "n_late", "n_missed")},
     )
-    joined = grouped.join(alerts, on=["drug", "rule_id"], how="left").with_columns(
+    joined = grouped.join(alerts, on=key, how="left").with_columns(
         covered=pl.when(pl.col("days") > 0).then(pl.col("covered_days") / pl.col("days")),
-        alerts_per_100_months=pl.when(pl.col("assessed") > 0).then(
+        alerts_per_100_months=pl.when((pl.col("assessed") > 0) & (pl.col("treated") > 0)).then(
             pl.col("alerts").fill_null(0) * 100 * DAYS_A_MONTH / pl.col("treated")
         ),
     )
-    return joined.drop("covered_days", "treated", "alerts").sort("drug", "rule_id").to_dicts()
+    return joined.drop("covered_days", "treated", "alerts").sort(key).to_dicts()
 
 
 def _chosen(frame: Frame, engine: Engine, patient: str, drug: str) -> pl.DataFrame:

@@ -71,7 +71,7 @@ def _exposures(draw: Any, patient: int, drug: str, number: int) -> list[Row]:
                 "end": (start + length) * DAY + 600,
                 "status": draw(st.sampled_from(["administered"] * 6 + ["dispensed", "dispensed", "ordered"])),
                 "dose": draw(st.sampled_from([1.0, 1.0, None])),
-                **{"source": "a", "row_id": number + len(rows)},
+                **{"source": draw(st.sampled_from("ab")), "row_id": number + len(rows)},
             }
         )
         if length == 0:

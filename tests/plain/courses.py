@@ -85,6 +85,7 @@ def described(person: Person, course: Row, place: int, gap: int, last: bool) -> 
         end_sure=said and basis != "ordered",
         reason="only_orders" if basis == "ordered" else "start_not_seen" if not seen else "" if dosed else "no_dose",
         population=population(person, course["start"]),
+        source=min(row["source"] for row in course["rows"] if row["start"] == course["start"]),
     )
 
 

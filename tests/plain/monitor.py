@@ -494,6 +494,7 @@ class Duty:
         done = [row for row in reached if row["state"] == "fulfilled"]
         return {
             "course": number,
+            "source": parts[0]["course"]["source"],
             "days_on_treatment": days,
             "days_covered": days - uncovered if known else None,
             "n_due": len(reached),

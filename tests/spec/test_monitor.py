@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from leukopenia import knowledge
 from leukopenia.errors import KnowledgeError
-from leukopenia.monitor_scenarios import Scenario, differences, load, raised, scenario
+from leukopenia.monitor_scenarios import Outcome, Scenario, differences, load, outcomes, raised, scenario
 
 SPEC = Path(__file__).resolve().parents[2] / "spec" / "monitor"
 FILES = sorted(SPEC.glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
-def alerts() -> dict[str, list[dict[str, Any]]]:
-    return raised([one for path in FILES for one in load(path)], knowledge.load())
+def found() -> dict[str, Outcome]:
+    return outcomes([one for path in FILES for one in load(path)], knowledge.load())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_scenarios(path: Path, alerts: dict[str, list[dict[str, Any]]]) -> None:
-    wrong = {one.title: found for one in load(path) if (found := differences(one, alerts[one.title]))}
+def test_scenarios(path: Path, found: dict[str, Outcome]) -> None:
+    wrong = {one.title: lines for one in load(path) if (lines := differences(one, found[one.title]))}
     assert not wrong, "\n".join(f"{title}\n    {line}" for title, lines in wrong.items() for line in lines)
 
 
@@ -49,8 +48,22 @@ ENTRY = {
 
 def test_a_wrong_scenario_fails() -> None:
     one: Scenario = scenario(ENTRY, "here")
-    found = differences(one, raised([one], knowledge.load())[one.title])
+    found = differences(one, outcomes([one], knowledge.load())[one.title])
     assert found == ["missing: day 8 overdue", "missing: day 7 due", "not expected: day 7 overdue"]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "wrong"),
+    [
+        ("", ["not expected: unknown only_orders"]),
+        ("only_orders, end_unknown", ["missing: unknown end_unknown"]),
+        ("only_orders", []),
+    ],
+)
+def test_reasons_are_compared_where_a_scenario_names_them(unknown: str, wrong: list[str]) -> None:
+    orders = "drug, from, to, status\nclozapine, 0, 30, ordered"
+    one = scenario(ENTRY | {"treatment": orders, "expect": "day, alert, action, analyte", "unknown": unknown}, "here")
+    assert differences(one, outcomes([one], knowledge.load())[one.title]) == wrong
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,21 @@ def test_the_kind_of_frame_that_came_in_goes_out(kind: str) -> None:
     assert rows.select("patient_id", "kind", "open").rows() == [(1, "overdue", True)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("exposures", "counts"),
+    [
+        (EXPOSURES.with_columns(ingredient=pl.lit("drug:nothing")), COUNTS),
+        (EXPOSURES.clear(), COUNTS),
+        (EXPOSURES, COUNTS.clear()),
+    ],
+    ids=["no rule", "no treatment", "no counts"],
+)
+def test_nothing_to_look_at_is_an_empty_table(kind: str, exposures: pl.DataFrame, counts: pl.DataFrame) -> None:
+    rows = as_polars(lk.monitor.alerts(KINDS[kind](exposures), KINDS[kind](counts), jurisdiction="uk"))
+    assert rows.columns == ALERTS.names and rows.is_empty()
+
+
 @pytest.mark.parametrize(("as_of", "kinds"), [("2024-08-10", []), ("2024-08-12", ["due"]), ("2024-08-15", ["overdue"])])
 def test_as_of_hides_what_comes_later(as_of: str, kinds: list[str]) -> None:
     found = lk.monitor.alerts(EXPOSURES, COUNTS, jurisdiction="uk", as_of=as_of)

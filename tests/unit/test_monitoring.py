@@ -298,6 +298,41 @@ def test_the_worklist_begins_with_the_most_urgent() -> None:
     assert 0 < rates[0]["covered"] < 1 and rates[0]["alerts_per_100_months"] > 0
 
 
+def test_coverage_is_told_by_source() -> None:
+    rows = [
+        {"patient_id": number, "ingredient": "drug:clozapine", "start": minute(-60), "end": minute(0), "source": source}
+        | {"status": "administered", "dose": 1.0}
+        for number, source in ((1, "north"), (2, "north"), (3, "south"))
+    ]
+    counts = [
+        {"patient_id": number, "analyte": line, "minute": minute(day), "value": 5.0, "time_precision": "day"}
+        for number, days in ((1, range(-61, 1, 3)), (2, [-61]), (3, range(-61, 1, 3)), (9, [-500]))
+        for day in days
+        for line in ("wbc", "neutrophils")
+    ]
+    engine = open_engine("polars")
+    made = monitoring.monitor(
+        engine.load(frame(contracts.EXPOSURES, rows), "exposures"),
+        engine.load(frame(contracts.COUNTS, counts), "counts"),
+        engine.load(frame(contracts.PATIENTS, []), "patients"),
+        engine.load(frame(contracts.OBSERVATION_PERIODS, []), "periods"),
+        engine,
+        knowledge.load(),
+        Policy.of({"monitor.jurisdiction": "uk"}),
+        (TODAY + 1) * DAY - 1,
+    )
+    north, south = monitoring.by_drug(made, engine)
+    assert (north["source"], north["persons"], south["source"], south["persons"]) == ("north", 2, "south", 1)
+    assert north["covered"] < south["covered"] == 1.0
+    assert north["alerts_per_100_months"] > south["alerts_per_100_months"] == 0
+    told = {"as_of": "2024-10-04", "worklist": [], "not_assessable": []}
+    assert [line.split(" [")[0] for line in lines(told | {"coverage": [north, south]})[3:]] == [
+        "   clozapine in north",
+        "   clozapine in south",
+    ]
+    assert lines(told | {"coverage": [north]})[3].startswith("   clozapine [rule:clozapine-uk]: 2 persons")
+
+
 def test_the_list_for_a_person_says_why_what_and_where_from() -> None:
     alert = {
         **{"rule_id": "rule:clozapine-uk", "drug": "drug:clozapine", "kind": "threshold_crossed", "course": 1},

@@ -43,7 +43,7 @@ class Limits:
 
     def touched(self) -> nw.Expr:
         """Whether a count may lie in a band that asks for something."""
-        found = lit(False)
+        found = col("analyte") == ""
         for name, limit in self.highest.items():
             found = found | ((col("analyte") == name) & (col("value") <= limit))
         for name, limit in self.lowest.items():

@@ -83,7 +83,10 @@ def runs(lasting: Frame) -> Frame:
         run=col("new_run").cum_sum().over(*PERSON, order_by=["start"]).cast(nw.Int64),
     )
     last = col("end") == col("longest")
-    placed = numbered.with_columns(longest=col("end").max().over(*PERSON, "run"), rank=_rank())
+    over_run = (*PERSON, "run")
+    placed = numbered.with_columns(
+        earliest=col("start").min().over(*over_run), longest=col("end").max().over(*over_run), rank=_rank()
+    )
     return placed.group_by(*COURSE, "run").agg(
         start=col("start").min(),
         end=col("end").max(),
@@ -97,6 +100,7 @@ def runs(lasting: Frame) -> Frame:
         birth=col("birth").max(),
         gap_days=col("gap_days").max(),
         ruled=one(col("ruled")).max(),
+        source=when(col("start") == col("earliest")).then(col("source")).min(),
     )
 
 
@@ -119,7 +123,7 @@ def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
     data_start : int
         The first minute of the source, which counts for persons without an observation period.
     """
-    placed = runs.with_columns(longest=col("end").max().over(*COURSE))
+    placed = runs.with_columns(earliest=col("start").min().over(*COURSE), longest=col("end").max().over(*COURSE))
     grouped = placed.group_by(*COURSE).agg(
         start=col("start").min(),
         end=col("end").max(),
@@ -133,6 +137,7 @@ def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
         gap_days=col("gap_days").max(),
         ruled=col("ruled").max(),
         last_run=col("run").max(),
+        source=when(col("start") == col("earliest")).then(col("source")).min(),
     )
     over = {"order_by": ["course"]}
     neighbours = grouped.with_columns(
@@ -209,7 +214,7 @@ def stretches(runs: Frame, courses: Frame, duties: Frame, people: Frame) -> Fram
         here), last (1: the last stretch of its course), next_day (start of the next one), going (treatment goes on),
         lapsed (the schedule of the treatment no longer holds), and the columns of course, rule and validity.
     """
-    kept = ("until", "dead", "population", "ongoing_at", "start_known", "end_known", "last_run", "basis")
+    kept = ("until", "dead", "population", "ongoing_at", "start_known", "end_known", "last_run", "basis", "source")
     course = courses.select(*COURSE, *kept, course_start="start")
     spans = runs.select(*COURSE, "run", "start", "end", "interruption").join(course, on=[*COURSE])
     ruled = spans.join(duties, on="drug").join(people, on=["rule_no", "population"])
@@ -240,6 +245,7 @@ def stretches(runs: Frame, courses: Frame, duties: Frame, people: Frame) -> Fram
         end_known=one(col("end_known")).max(),
         valid_from=col("valid_from").max(),
         valid_to=col("valid_to").max(),
+        source=col("source").max(),
     )
     ahead = grouped.with_columns(next_day=col("from_day").shift(-1).over(*DUTY, order_by=["course", "stretch"]))
     going = (col("ongoing") == 1) & (col("last") == 1)

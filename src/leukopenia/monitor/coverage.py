@@ -35,6 +35,7 @@ def coverage(stretches: Frame, due_counts: Frame, counted: list[str]) -> Frame:
             known=one(placed & regular).min(),
             rule_id=col("rule_id").max(),
             drug=col("drug").max(),
+            source=col("source").max(),
         )
     )
     joined = treated.join(_counts(due_counts, treated), on=[*DUTY, "course"], how="left")

@@ -51,7 +51,8 @@ def draws(counts: Frame, stretches: Frame, sets: Iterable[str]) -> Frame:
     wanted = stretches.group_by("patient_id", "analytes").agg(
         since=(col("from_day") - col("baseline_days")).min() * DAY
     )
-    return nw.concat([_drawn(counted, wanted, analytes) for analytes in sorted(set(sets))])
+    # Without any rule no line is drawn for.
+    return nw.concat([_drawn(counted, wanted, analytes) for analytes in sorted({*sets}) or [""]])
 
 
 def _drawn(counted: Frame, wanted: Frame, analytes: str) -> Frame:
@@ -65,7 +66,7 @@ def _drawn(counted: Frame, wanted: Frame, analytes: str) -> Frame:
     return held.with_columns(analytes=lit(analytes)).select("patient_id", "analytes", "minute")
 
 
-def matched(boundaries: Frame, draws: Frame, keep: Keep) -> Frame:
+def matched(boundaries: Frame, tracks: Frame, draws: Frame, keep: Keep) -> Frame:
     """Due dates with the counts that fulfil them.
 
     Parameters
@@ -73,8 +74,10 @@ def matched(boundaries: Frame, draws: Frame, keep: Keep) -> Frame:
     boundaries : Frame
         BOUNDARY: due dates, ends and starts; `closed` is 1 for a due date that is owed no more if nothing fulfils it,
         and of a baseline the first day on which it may be taken.
+    tracks : Frame
+        One row a track: patient_id, rule_no, track, and the set of analytes that fulfils it.
     draws : Frame
-        patient_id, rule_no, track and minute of every count that may fulfil.
+        What `draws` gives.
     keep : callable
         Computes a frame once.
 
@@ -84,22 +87,19 @@ def matched(boundaries: Frame, draws: Frame, keep: Keep) -> Frame:
         One row a due date: person, rule_no, track, course, kind, due, latest (days), fulfilled (minute), next_count
         (the first count after its time), repeats (1: the one before is not fulfilled either) and unsure.
     """
-    slots = keep(_slots(boundaries, draws), "slots")
+    counts = tracks.join(draws, on=["patient_id", "analytes"])
+    slots = keep(_slots(boundaries, tracks, counts), "slots")
     return _answers(_fulfilled(slots))
 
 
-def _slots(boundaries: Frame, draws: Frame) -> Frame:
+def _slots(boundaries: Frame, tracks: Frame, draws: Frame) -> Frame:
     """Each boundary with the counts since the one before: n, first, second and last."""
-    beyond = (
-        boundaries.select(*TRACK)
-        .unique()
-        .with_columns(
-            day=lit(_BEYOND).cast(nw.Int64),
-            order=lit(START).cast(nw.Int64),
-            kind=lit("beyond"),
-            latest=lit(NEVER).cast(nw.Int64),
-            **{name: lit(None).cast(nw.Int64) for name in ("course", "due", "unsure", "closed")},
-        )
+    beyond = tracks.with_columns(
+        day=lit(_BEYOND).cast(nw.Int64),
+        order=lit(START).cast(nw.Int64),
+        kind=lit("beyond"),
+        latest=lit(NEVER).cast(nw.Int64),
+        **{name: lit(None).cast(nw.Int64) for name in ("course", "due", "unsure", "closed")},
     )
     # One number that orders all: four places a minute, counts first, boundaries at the end of their day.
     placed = nw.concat([boundaries, beyond.select(*BOUNDARY)]).with_columns(
@@ -134,7 +134,7 @@ def _slots(boundaries: Frame, draws: Frame) -> Frame:
 
 
 def _fulfilled(slots: Frame) -> Frame:
-    """Add `fulfilled`, `repeats`, and `reached`: minus the first count from here on.
+    """Add `fulfilled`, `repeats` and `next_count`, the first one in the slots that follow.
 
     A due date is left open by its own slot if that holds no count, or only one that the due date before takes. The
     latter is so if that one is as open itself: the answer is copied from there, however far back.
@@ -143,8 +143,6 @@ def _fulfilled(slots: Frame) -> Frame:
     is_due = col("order") == DUE
     before = slots.with_columns(
         last_seen=when(col("last").is_null()).then(lit(NEVER)).otherwise(col("last")),
-        ahead=when(col("first").is_null()).then(lit(NEVER)).otherwise(-col("first")),
-        backwards=-col("slot"),
         early=one((col("first") // DAY <= col("grace")).fill_null(False)),
     )
     own = (
@@ -154,34 +152,31 @@ def _fulfilled(slots: Frame) -> Frame:
         .then(lit(1))
         .cast(nw.Int64)
     )
-    filled = before.with_columns(left_open=own).with_columns(
-        left_open=col("left_open").fill_null(strategy="forward").over(*TRACK, **over)
-    )
-    looked = filled.with_columns(
-        before_open=col("left_open").shift(1).over(*TRACK, **over),
+    looked = before.with_columns(left_open=own).with_columns(
+        left_open=col("left_open").fill_null(strategy="forward").over(*TRACK, **over),
         next_early=col("early").shift(-1).over(*TRACK, **over),
         next_first=col("first").shift(-1).over(*TRACK, **over),
         last_count=col("last_seen").cum_max().over(*TRACK, **over),
-        reached=col("ahead").cum_max().over(*TRACK, order_by=["backwards"]),
+        reached=col("first").fill_null(strategy="backward").over(*TRACK, **over),
+    )
+    beside = looked.with_columns(
+        before_open=col("left_open").shift(1).over(*TRACK, **over),
+        next_count=col("reached").shift(-1).over(*TRACK, **over),
     )
     waiting = ((col("before_order") == DUE) & (col("before_open") == 1)).fill_null(False)
     own_count = when(waiting & (col("early") == 1)).then(col("second")).otherwise(col("first"))
     late = (col("left_open") == 1) & (col("next_early") == 1)
-    return looked.with_columns(
+    return beside.with_columns(
         fulfilled=when(is_due & (col("left_open") == 0)).then(own_count).when(is_due & late).then(col("next_first")),
         repeats=one(waiting & (col("early") == 0)),
     )
 
 
 def _answers(answered: Frame) -> Frame:
-    over = {"order_by": ["slot"]}
-    after = answered.with_columns(next_count=col("reached").shift(-1).over(*TRACK, **over)).with_columns(
-        next_count=when(col("next_count") != NEVER).then(-col("next_count"))
-    )
     is_baseline = col("kind") == "baseline"
     baseline = when(col("last_count") >= col("closed") * DAY).then(col("last_count"))
     return (
-        after.filter(~col("due").is_null())
+        answered.filter(~col("due").is_null())
         .with_columns(
             fulfilled=when(is_baseline).then(baseline).otherwise(col("fulfilled")),
             latest=when(is_baseline).then(col("due")).otherwise(col("latest")),

@@ -6,7 +6,7 @@ A rule and one of its drugs is a `rule_no`. Days are whole days since 1970-01-01
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -80,6 +80,14 @@ class Rules:
     def conditional(self) -> bool:
         """Whether a schedule depends on earlier counts."""
         return any(row["conditional"] for row in self.duties)
+
+    def of_drugs(self, taken: Collection[str]) -> Rules:
+        """The rules of these drugs alone."""
+        duties = [row for row in self.duties if row["drug"] in taken]
+        numbers = {row["rule_no"] for row in duties}
+        people, bands = ([row for row in rows if row["rule_no"] in numbers] for rows in (self.people, self.bands))
+        drugs = [row for row in self.drugs if row["drug"] in taken]
+        return Rules(duties, people, bands, drugs, self.phases)
 
     @property
     def conditions(self) -> frozenset[str]:
