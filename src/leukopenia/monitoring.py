@@ -110,55 +110,58 @@ def monitor(
     courses = engine.materialise(courses_room.courses(runs, observation_periods, first), "courses")
     stretches = engine.materialise(courses_room.stretches(runs, courses, small["duties"], small["people"]), "stretches")
     dated = thresholds.dated(counts, as_of).join(stretches.select("patient_id"), on="patient_id", how="semi")
-    lines = dated.filter(bands.Limits.of(made.bands).touched()).select("patient_id", "analyte").unique()
-    if "below_share" in made.conditions:
-        lines = nw.concat([lines, bands.watched_for_baseline(stretches, small["bands"])]).unique()
-    touched = engine.materialise(thresholds.of_interest(dated, engine.materialise(lines, "lines")), "touched")
-    relative = made.conditions & {"below_share", "or_baseline"}
-    own = engine.materialise(bands.baselines(touched, stretches, small["bands"]), "own") if relative else None
-    banded = thresholds.banded(touched, stretches, small["bands"], made.conditions, own)
-    followed = engine.materialise(thresholds.followed(banded, small["bands"], own), "followed")
-    crossings = engine.materialise(thresholds.crossings(followed), "crossings")
-    draws = engine.materialise(fulfilment.draws(dated, stretches, [row["analytes"] for row in made.duties]), "draws")
+    watched = _watched(dated, stretches, made, small["bands"], engine)
     counted = _counted(engine, counts, made)
-    due_counts = _due_counts(stretches, draws, followed, dated, made, small, counted, engine, knowledge, policy)
+    grids = _grids(stretches, made, engine, knowledge, policy)
+    low = thresholds.first_low(dated, stretches, small["duties"]) if made.conditional else None
+    draws = engine.materialise(fulfilment.draws(dated, stretches, [row["analytes"] for row in made.duties]), "draws")
+    scheduled = due.scheduled(stretches, draws, watched.followed, low, grids, counted, engine.materialise)
+    dues = nw.concat([scheduled, due.follow_ups(watched.followed, stretches, draws)])
+    due_counts = engine.materialise(due.due_counts(dues, stretches), "due_counts")
     found = [
         alerting.of_due_counts(due_counts, small["duties"]),
-        *alerting.of_thresholds(crossings, followed, stretches, lasting, small["bands"]),
-        *alerting.of_starts(touched, crossings, stretches, small["bands"], own),
+        *alerting.of_thresholds(watched.crossings, watched.followed, stretches, lasting, small["bands"]),
+        *alerting.of_starts(watched.counts, watched.crossings, stretches, small["bands"], watched.own),
     ]
     undated = courses_room.undated(exposures, small["drugs"])
     return Monitored(
         courses=courses_room.table(courses),
         due_counts=due_counts.select(*due.DUE_COUNTS.names),
         alerts=engine.materialise(alerting.table(found, small["duties"]), "alerts"),
-        not_assessable=unassessed_room.not_assessable(stretches, courses, undated, small, counted, own),
+        not_assessable=unassessed_room.not_assessable(stretches, courses, undated, small, counted, watched.own),
         coverage=coverage_room.coverage(stretches, due_counts, counted),
     )
 
 
-def _due_counts(
-    stretches: Frame,
-    draws: Frame,
-    followed: Frame,
-    dated: Frame,
-    made: rules.Rules,
-    small: Mapping[str, Frame],
-    counted: list[str],
-    engine: Engine,
-    knowledge: Knowledge,
-    policy: Policy,
-) -> Frame:
+@dataclass(frozen=True)
+class _Watched:
+    """The counts of lines that may cross a limit, what they cross, and the own baselines (None: no rule looks)."""
+
+    counts: Frame
+    own: Frame | None
+    followed: Frame
+    crossings: Frame
+
+
+def _watched(dated: Frame, stretches: Frame, made: rules.Rules, limits: Frame, engine: Engine) -> _Watched:
+    lines = dated.filter(bands.Limits.of(made.bands).touched()).select("patient_id", "analyte").unique()
+    if "below_share" in made.conditions:
+        lines = nw.concat([lines, bands.watched_for_baseline(stretches, limits)]).unique()
+    touched = engine.materialise(thresholds.of_interest(dated, engine.materialise(lines, "lines")), "touched")
+    compared = made.conditions & {"below_share", "or_baseline"}
+    own = engine.materialise(bands.baselines(touched, stretches, limits), "own") if compared else None
+    banded = thresholds.banded(touched, stretches, limits, made.conditions, own)
+    followed = engine.materialise(thresholds.followed(banded, limits, own), "followed")
+    return _Watched(touched, own, followed, engine.materialise(thresholds.crossings(followed), "crossings"))
+
+
+def _grids(stretches: Frame, made: rules.Rules, engine: Engine, knowledge: Knowledge, policy: Policy) -> due.Grids:
     longest = engine.collect(stretches.select((col("until_day") - col("anchor")).max())).item() or 0
-    grids = due.Grids(
+    return due.Grids(
         schedule=_load(engine, "grid", rules.grid(made, int(longest), policy)),
         stop=_load(engine, "stop", rules.after_stop(made, knowledge, policy)),
         weeks=_load(engine, "weeks", rules.weeks(made)),
     )
-    low = thresholds.first_low(dated, stretches, small["duties"]) if made.conditional else None
-    scheduled = due.scheduled(stretches, draws, followed, low, grids, counted, engine.materialise)
-    dues = nw.concat([scheduled, due.follow_ups(followed, stretches, draws)])
-    return engine.materialise(due.due_counts(dues, stretches), "due_counts")
 
 
 def _load(engine: Engine, name: str, rows: Sequence[Row]) -> Frame:

@@ -184,19 +184,37 @@ def stopping(crossings: Frame) -> Frame:
 def _continued(crossings: Frame, followed: Frame, facts: Frame, lasting: Frame, resume: Frame) -> list[Frame]:
     """Treatment beyond a stop: gone on, or, before an interrupted drug may be resumed, begun again."""
     first = stopping(crossings).filter(col("previous_stops").fill_null(0) == 0).join(facts, on=[*DUTY, "course"])
-    later = followed.select(*LINE, later="minute", later_value="value")
-    resumed = (
-        first.select(*LINE, "minute", "resume_at")
+    stopped = first.join(_resumed(first, followed), on=[*LINE, "minute"], how="left")
+    barred = _taken_after(stopped, lasting).join(resume, on=["rule_no", "analyte"], how="left")
+    again = (col("taken_from") > col("limit")) & (col("action") == "interrupt") & ~col("barred_statement").is_null()
+    still = (col("going") == 1) & (col("dead") == 0) & col("resumed").is_null()
+    restarted = barred.filter(again).with_columns(
+        action=lit("do_not_start"), statement=col("barred_statement"), source_id=col("barred_source")
+    )
+    return [
+        _as_alerts(barred.filter(~again), "continued_in_spite_of_stop", col("since"), still),
+        _as_alerts(restarted, "contraindicated_restart", col("since"), still),
+    ]
+
+
+def _resumed(stops: Frame, followed: Frame) -> Frame:
+    """From when on the line is high enough for an interrupted drug."""
+    later = followed.filter(~col("comparator").is_in(["<", "<="])).select(*LINE, later="minute", later_value="value")
+    return (
+        stops.select(*LINE, "minute", "resume_at")
         .join(later, on=[*LINE])
         .filter(col("later") > col("minute"), col("later_value") >= col("resume_at"))
         .group_by(*LINE, "minute")
         .agg(resumed=col("later").min())
     )
+
+
+def _taken_after(stops: Frame, lasting: Frame) -> Frame:
+    """The first treatment after each stop and before the drug may be resumed, and `since` when."""
     taken = lasting.select("patient_id", "drug", taken_from="start", taken_to="end")
     limit = (col("minute") // DAY + TOLERATED_DAYS + 1) * DAY
     went_on = (
-        first.join(resumed, on=[*LINE, "minute"], how="left")
-        .with_columns(limit=limit)
+        stops.with_columns(limit=limit)
         .join(taken, on=["patient_id", "drug"])
         .filter(
             col("taken_to") >= col("limit"),
@@ -212,16 +230,7 @@ def _continued(crossings: Frame, followed: Frame, facts: Frame, lasting: Frame, 
     latest = earliest.with_columns(newest=col("minute").max().over(*LINE, "since")).filter(
         col("minute") == col("newest")
     )
-    barred = latest.unique(subset=[*LINE, "minute"], keep="any").join(resume, on=["rule_no", "analyte"], how="left")
-    again = (col("taken_from") > col("limit")) & (col("action") == "interrupt") & ~col("barred_statement").is_null()
-    still = (col("going") == 1) & (col("dead") == 0) & col("resumed").is_null()
-    restarted = barred.filter(again).with_columns(
-        action=lit("do_not_start"), statement=col("barred_statement"), source_id=col("barred_source")
-    )
-    return [
-        _as_alerts(barred.filter(~again), "continued_in_spite_of_stop", col("since"), still),
-        _as_alerts(restarted, "contraindicated_restart", col("since"), still),
-    ]
+    return latest.unique(subset=[*LINE, "minute"], keep="any")
 
 
 def _resume(bands: Frame) -> Frame:

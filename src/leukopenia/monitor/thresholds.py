@@ -117,8 +117,9 @@ def followed(banded: Frame, bands: Frame, own: Frame | None) -> Frame:
     Returns
     -------
     Frame
-        What `banded` gives, the columns of the band, previous_band, previous_confirmed, next_minute, follow_due,
-        follow_grace (days; null: asks for none) and weeks_from (0, or how many weekly counts begin here).
+        What `banded` gives, the columns of the band, those of the counts beside it (previous_band, next_minute,
+        previous_confirms, previous_stops, next_stops), follow_days and follow_grace until the next count (null: none
+        is asked for) and weeks_from (0, or how many weekly counts begin here).
     """
     rows = _with_band(banded, bands, own)
     over = {"order_by": ["minute"]}
