@@ -41,7 +41,7 @@ PUBLIC = (
     ("leukopenia.result", "Result"),
     ("leukopenia.errors", "LeukopeniaError"),
 )
-_WRITTEN_IN_WORDS = ("title", "reason", "expect")
+_WRITTEN_IN_WORDS = ("title", "reason", "expect", "unknown")
 
 
 def generate(target: Path = GENERATED) -> list[Path]:
@@ -397,6 +397,8 @@ def scenario(found: Mapping[str, Any]) -> str:
     given = {name: value for name, value in found.items() if name not in _WRITTEN_IN_WORDS}
     expected = found.get("expect", {})
     named = {"alerts": expected} if isinstance(expected, str) else expected
+    if "unknown" in found:
+        named = {**named, "unknown": found["unknown"] or "nothing"}
     blocks = [*_blocks(given, "Given"), *_blocks(named, "Expected")]
     return "\n".join([f"## {escaped(found['title'])}\n", f"{escaped(found['reason'].strip())}\n", *blocks])
 

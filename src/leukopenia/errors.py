@@ -126,7 +126,11 @@ REASONS = {
     # monitor
     "start_not_seen": "the records begin when the drug was already taken, or too near its start to know",
     "only_orders": "the drug was ordered, and nothing says that it was taken",
-    "no_dose": "the records do not say for how long the drug was taken",
+    "no_dose": "the records do not say in which dose the drug was taken",
+    "end_unknown": "the records do not say whether the drug is still taken",
+    "no_counts_at_all_in_source": "the source has no count of a line that the rule asks for",
+    "no_fixed_interval": "the rule asks for counts and names no interval",
+    "baseline_unknown": "the rule looks at the fall from the own baseline, which is not on record",
     "population_unknown": "rules differ between populations, and to which the person belongs is not known",
     "no_rule_found": "no rule was found for this drug and jurisdiction",
 }
