@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leukopenia import explain as explain
+    from leukopenia import forecast as forecast
     from leukopenia import monitor as monitor
     from leukopenia import reference as reference
     from leukopenia.api import grade as grade
@@ -22,10 +23,10 @@ _PUBLIC = {
     "Result": "leukopenia.result",
 }
 
-_ROOMS = ("explain", "monitor", "reference")
+_ROOMS = ("explain", "forecast", "monitor", "reference")
 """Rooms with functions of their own: `leukopenia.explain.rank`, `leukopenia.monitor.alerts`."""
 
-__all__ = ["Policy", "Result", "explain", "grade", "monitor", "reference", "run"]
+__all__ = ["Policy", "Result", "explain", "forecast", "grade", "monitor", "reference", "run"]
 
 
 def __getattr__(name: str) -> Any:

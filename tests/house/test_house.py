@@ -24,7 +24,7 @@ JUDGING = ("harmonise", "reference", "detect", "explain", "monitor")
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 500
-HEAVY = ("polars", "duckdb", "narwhals", "pyspark", "pandas", "pyarrow")
+HEAVY = ("polars", "duckdb", "narwhals", "pyspark", "pandas", "pyarrow", "numba")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -1,0 +1,130 @@
+"""Right-hand sides of the models that are not the plain chain (compiled)."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from leukopenia.forecast.tableau import COMPILED
+
+QUARTINO, NAB_PACLITAXEL, RADIATION, REDISTRIBUTION = 0, 1, 2, 3
+STATES = (7, 8, 6, 3)
+CIRCULATING = (5, 7, 5, 0)
+"""The number of states of a family, and which one is the blood."""
+DOSED = (-1, 0, 0, -1)
+"""The state a dose goes into; -1: the dose acts through the concentration or only marks the start."""
+
+LN2 = 0.6931471805599453
+
+
+@njit(**COMPILED)
+def _quartino_start(p, y):
+    circ0, mtt, half_removal, g0 = p[0], p[1], p[2], p[8]
+    y[:5] = LN2 / half_removal * circ0 * mtt / 5.0
+    y[5], y[6] = circ0, g0
+
+
+@njit(**COMPILED)
+def _quartino(y, p, drug, dy):
+    """Endogenous G-CSF speeds proliferation and maturation; neutrophils remove it."""
+    circ0, mtt, half_removal, gamma, beta, slope, ke, kanc, g0 = p
+    ktr = 5.0 / mtt
+    level = math.log(y[6] / g0)
+    faster = ktr * math.exp(beta * level)
+    dy[0] = ktr * y[0] * (1.0 - slope * drug) * math.exp(gamma * level) - faster * y[0]
+    for n in range(1, 5):
+        dy[n] = faster * (y[n - 1] - y[n])
+    dy[5] = ktr * y[4] * math.exp(beta * level) - LN2 / half_removal * y[5]
+    dy[6] = (ke + kanc * circ0) * g0 - (ke + kanc * y[5]) * y[6]
+
+
+@njit(**COMPILED)
+def _nab_start(p, y):
+    y[:3] = 0.0
+    y[3:] = p[0]
+
+
+@njit(**COMPILED)
+def _nab(y, p, infused, dy):
+    """Saturable distribution and elimination; the chain of Friberg on the central concentration."""
+    circ0, mtt, gamma, slope, v1, v2, v3, q3, vmtr, kmtr, vmel, kmel = p
+    central, deep, shallow = y[0] / v1, y[1] / v2, y[2] / v3
+    out = vmtr * central / (kmtr + central) - vmtr * deep / (kmtr + deep)
+    flow = q3 * (central - shallow)
+    dy[0] = infused - out - flow - vmel * central / (kmel + central)
+    dy[1], dy[2] = out, flow
+    ktr = 4.0 / mtt
+    dy[3] = ktr * y[3] * ((1.0 - slope * central) * math.pow(circ0 / y[7], gamma) - 1.0)
+    for n in range(4, 8):
+        dy[n] = ktr * (y[n - 1] - y[n])
+
+
+@njit(**COMPILED)
+def _radiation_start(p, y):
+    circ0, ktr, kcirc = p[0], p[1], p[2]
+    y[0] = 0.0
+    y[1:5] = kcirc * circ0 / ktr
+    y[5] = circ0
+
+
+@njit(**COMPILED)
+def _radiation(y, p, dy):
+    """The amount of radiation left kills mitotic cells; no feedback."""
+    circ0, ktr, kcirc, kdecay, kkill, exponent = p
+    dy[0] = -kdecay * y[0]
+    dy[1] = kcirc * circ0 - ktr * y[1]
+    dy[2] = ktr * y[1] - (ktr + kkill * math.pow(max(y[0], 0.0), exponent)) * y[2]
+    dy[3] = ktr * (y[2] - y[3])
+    dy[4] = ktr * (y[3] - y[4])
+    dy[5] = ktr * y[4] - kcirc * y[5]
+
+
+@njit(**COMPILED)
+def _redistribution_start(p, y):
+    y[0], y[1], y[2] = p[0], p[0] * p[1], p[0] * p[2]
+
+
+@njit(**COMPILED)
+def _wave(t, height, peak, shape):
+    """A signal that rises from 0 to its height at its peak and dies away."""
+    return height * math.pow(t / peak, shape) * math.exp(shape * (1.0 - t / peak)) if t > 0.0 else 0.0
+
+
+@njit(**COMPILED)
+def _redistribution(t, y, p, dy):
+    """Cells stick to the vessel wall, then the reserve of the marrow is let out; t counts from the onset."""
+    circ0, marginated, reserve, kcirc, kback, height, peak, release, release_peak, shape = p
+    rest = kback * marginated + kcirc * marginated
+    from_reserve = kcirc * (1.0 + marginated) / reserve
+    sticking = rest * (1.0 + _wave(t, height, peak, 2.0)) * y[0]
+    let_out = from_reserve * (1.0 + _wave(t, release, release_peak, shape)) * y[2]
+    dy[0] = let_out + kback * y[1] - sticking - kcirc * y[0]
+    dy[1] = sticking - kback * y[1] - kcirc * y[1]
+    dy[2] = from_reserve * reserve * circ0 - let_out
+
+
+@njit(**COMPILED)
+def start(family, p, y):
+    """The state before treatment."""
+    if family == QUARTINO:
+        _quartino_start(p, y)
+    elif family == NAB_PACLITAXEL:
+        _nab_start(p, y)
+    elif family == RADIATION:
+        _radiation_start(p, y)
+    else:
+        _redistribution_start(p, y)
+
+
+@njit(**COMPILED)
+def derivative(family, t, y, p, drug, infused, dy):
+    """dy/dt. `t` counts from the first event; `drug` is the concentration, `infused` the amount given per hour."""
+    if family == QUARTINO:
+        _quartino(y, p, drug, dy)
+    elif family == NAB_PACLITAXEL:
+        _nab(y, p, infused, dy)
+    elif family == RADIATION:
+        _radiation(y, p, dy)
+    else:
+        _redistribution(t, y, p, dy)
