@@ -1,8 +1,8 @@
-"""Where the forecast room meets its knowledge: models by name."""
+"""Where the forecast room meets its knowledge: models by name, levels by analyte."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,11 @@ from leukopenia.errors import UsageError
 from leukopenia.forecast.model_card import Card, cards_of
 
 if TYPE_CHECKING:
+    from leukopenia.forecast.person import Counts
+    from leukopenia.forecast.prediction import Forecast, Levels
     from leukopenia.forecast.regimen import Array, Regimen
+
+Models = str | Card | Sequence[str | Card]
 
 
 @cache
@@ -36,19 +40,81 @@ def card(name: str | Card) -> Card:
     return cards()[name]
 
 
-_card = card
-
-
 def solve(
-    card: str | Card,
-    regimen: Regimen,
-    times: Any,
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    rtol: float = 1e-8,
-    threads: int = 0,
+    model: str | Card, regimen: Regimen, times: Any, parameters: Mapping[str, Any] | None = None, **options: Any
 ) -> Array:
-    """Counts in time under a regimen; see `leukopenia.forecast.solving.solve`. The card may be a name."""
+    """Counts in time under a regimen; the model may be the name of a card.
+
+    See `leukopenia.forecast.solving.solve` for parameters, options (`rtol`, `threads`), errors and the result.
+    """
     from leukopenia.forecast import solving
 
-    return solving.solve(_card(card), regimen, times, parameters, rtol=rtol, threads=threads)
+    return solving.solve(card(model), regimen, times, parameters, **options)
+
+
+def predict(
+    counts: Counts, regimen: Regimen, model: Models, *, standard: str = "ctcae-5.0", **options: Any
+) -> Forecast:
+    """Forecast one person's counts; the model may be the name of a card, or several to be averaged.
+
+    Parameters
+    ----------
+    counts : Counts
+    regimen : Regimen
+    model : str, Card, or a sequence of these
+    standard : str
+        Whose cut-offs the grades have.
+    **options
+        See `leukopenia.forecast.prediction.predict`, also for errors and the result.
+    """
+    from leukopenia.forecast import prediction
+
+    chosen = _chosen(model)
+    return prediction.predict(counts, regimen, chosen, levels(chosen[0].analyte, standard), **options)
+
+
+def replay(
+    counts: Counts,
+    regimen: Regimen,
+    model: Models,
+    known: Sequence[float],
+    *,
+    standard: str = "ctcae-5.0",
+    **options: Any,
+) -> list[Forecast]:
+    """The forecasts that would have been made with what was known at each of some days; see `predict`."""
+    from leukopenia.forecast import prediction
+
+    chosen = _chosen(model)
+    return prediction.replay(counts, regimen, chosen, levels(chosen[0].analyte, standard), known, **options)
+
+
+def _chosen(model: Models) -> list[Card]:
+    names = [model] if isinstance(model, str | Card) else list(model)
+    if not names:
+        raise UsageError("No model card was given.", "", f"There are: {', '.join(cards())}.")
+    return [card(name) for name in names]
+
+
+def levels(analyte: str, standard: str) -> Levels:
+    """The counts a forecast of an analyte speaks of.
+
+    Raises
+    ------
+    UsageError
+        The standard has no cut-offs for the analyte.
+    """
+    from leukopenia.forecast.prediction import Levels
+
+    rows = knowledge.load()
+    grades = {
+        int(row["grade"]): float(row["limit"])
+        for row in rows["criteria"]
+        if (row["standard"], row["analyte"], row["direction"], row["bound"]) == (standard, analyte, "low", "value")
+    }
+    if not grades:
+        raise UsageError(f"{standard} has no cut-offs for {analyte}.", "", "Choose another standard.")
+    own = [row for row in rows["forecast_levels"] if row["analyte"] == analyte]
+    ready = tuple(float(row["value"]) for row in own if row["level"] == "ready")
+    named = {row["level"]: float(row["value"]) for row in own if row["level"] != "ready"}
+    return Levels(grades, ready, named)

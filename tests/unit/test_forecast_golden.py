@@ -1,4 +1,4 @@
-"""Reference curves of the shared data; each has an own-made twin in test_forecast_solver.py."""
+"""Golden numbers of the shared data; own-made twins are in test_forecast_solver.py and test_forecast_inference.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 import leukopenia as lk
-from leukopenia.forecast import Regimen
+from leukopenia.forecast import Counts, Regimen, Series
+from leukopenia.forecast.person import mode, problem
 
 REFERENCES = {
     "docetaxel_friberg2002": ("friberg2002-docetaxel", Regimen([120.0], 180.0), "Circ", 1e-6),
@@ -42,3 +43,69 @@ def test_paclitaxel_population(shared: Path) -> None:
     regimen = Regimen([0.0, 504.0, 1008.0, 1512.0], 410.0, 3.0)
     found = lk.forecast.solve("friberg2002-paclitaxel-leukocytes", regimen, np.arange(85) * 24.0, own)
     assert np.abs(found / expected - 1).max() < 1e-6
+
+
+def of_patients(shared: Path) -> dict[int, tuple[Counts, Regimen]]:
+    """The 45 persons with counts of DDMODEL00000186."""
+    rows = table(shared, "ddmore186_paclitaxel_wbc_simulated").cast(pl.Float64)
+    made = {}
+    for (patient,), own in rows.group_by("ID", maintain_order=True):
+        doses, seen = own.filter(pl.col("AMT") > 0), own.filter(pl.col("MDV") == 0)
+        names = {"v1": "V1I", "v2": "V2I", "cl": "CLI"}
+        changing = {to: Series(own["TIME"].to_numpy(), own[name].to_numpy()) for to, name in names.items()}
+        lasting = (doses["AMT"] / doses["RATE"]).to_numpy()
+        regimen = Regimen(doses["TIME"].to_numpy(), doses["AMT"].to_numpy(), lasting, changing)
+        if len(seen):
+            made[int(str(patient).split(".")[0])] = (Counts(seen["TIME"].to_numpy(), seen["DV"].to_numpy()), regimen)
+    return made
+
+
+@pytest.mark.shared
+def test_focei_of_a_population_is_that_of_nonmem(shared: Path) -> None:
+    expected = table(shared, "ref_ebe_focei_ddmore186")
+    card = lk.forecast.card("friberg2002-paclitaxel-leukocytes")
+    patients = of_patients(shared)
+    assert len(patients) == 45
+    total = 0.0
+    for patient, (counts, regimen) in patients.items():
+        found = mode(problem(counts, regimen, card))
+        own = expected.row(by_predicate=pl.col("ID") == patient, named=True)
+        assert np.abs(found.eta - [own["eta_circ0"], own["eta_mtt"], own["eta_slopu"]]).max() < 1e-3
+        total += found.marginal
+    assert total == pytest.approx(1223.09461849798, abs=1e-3)
+
+
+@pytest.fixture
+def netterberg(shared: Path) -> tuple[pl.DataFrame, Regimen]:
+    rows = table(shared, "ddmore224_docetaxel_daily_anc_simulated").cast(pl.Float64)
+    known = {"female": 1, "performance_status_1_or_more": 1, "prior_therapy": 1, "alpha1_acid_glycoprotein": 2.54}
+    return rows, Regimen(covariates=known, concentration=Series(rows["TIME"].to_numpy(), rows["CP"].to_numpy()))
+
+
+def known_by(rows: pl.DataFrame, column: str) -> Counts:
+    seen = rows.filter(pl.col(column) == 0)
+    return Counts(seen["TIME"].to_numpy(), np.exp(seen["DV"].to_numpy()))
+
+
+@pytest.mark.shared
+def test_focei_of_one_person_is_that_of_nonmem(netterberg: tuple[pl.DataFrame, Regimen]) -> None:
+    rows, regimen = netterberg
+    found = mode(problem(known_by(rows, "EV21"), regimen, lk.forecast.card("netterberg2017-docetaxel")))
+    assert found.marginal == pytest.approx(-3.998, abs=1e-3)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("column", ["EV3", "EV5", "EV7", "EV8", "EV10", "EV14", "EV21"])
+def test_forecasts_as_days_go_by(shared: Path, netterberg: tuple[pl.DataFrame, Regimen], column: str) -> None:
+    """Quantiles within 3 % of importance or Metropolis sampling: these two differ by up to 3.5 % between themselves."""
+    rows, regimen = netterberg
+    expected = table(shared, "ref_forecast_replay_ddmore224").row(by_predicate=pl.col("col") == column, named=True)
+    counts = known_by(rows, column)
+    found = lk.forecast.predict(counts, regimen, "netterberg2017-docetaxel", draws=100_000, days=14.0)
+    assert found.most_probable.min() == pytest.approx(expected["nadir"], rel=0.02)
+    nadir = found.markers["nadir"]
+    for value, name in ((nadir.low, "q05"), (nadir.median, "q50"), (nadir.high, "q95")):
+        references = [expected[f"nadir_{name}"], expected[f"mh_{name}"]]
+        assert min(abs(value / x - 1) for x in references if x is not None) < 0.03
+    assert found.markers["time_to_grade_4"].probability == pytest.approx(expected["p_grade4"], abs=0.03)
+    assert found.effective > 1000

@@ -8,26 +8,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leukopenia.forecast.person import Counts as Counts
     from leukopenia.forecast.regimen import Regimen as Regimen
     from leukopenia.forecast.regimen import Series as Series
     from leukopenia.forecasting import card as card
     from leukopenia.forecasting import cards as cards
+    from leukopenia.forecasting import predict as predict
+    from leukopenia.forecasting import replay as replay
     from leukopenia.forecasting import solve as solve
 
-_OWN = {"Regimen": "leukopenia.forecast.regimen", "Series": "leukopenia.forecast.regimen"}
-_DOORS = ("card", "cards", "solve")
-"""Doors that bring the knowledge; imported on first use, for the solver loads a compiler."""
+_PLACES = {
+    "Counts": "leukopenia.forecast.person",
+    "Regimen": "leukopenia.forecast.regimen",
+    "Series": "leukopenia.forecast.regimen",
+    **dict.fromkeys(("card", "cards", "predict", "replay", "solve"), "leukopenia.forecasting"),
+}
+"""Doors bring the knowledge and are imported on first use, for the solver loads a compiler."""
 
-__all__ = ["Regimen", "Series", "card", "cards", "solve"]
+__all__ = ["Counts", "Regimen", "Series", "card", "cards", "predict", "replay", "solve"]
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name in _OWN:
-        return getattr(import_module(_OWN[name]), name)
-    if name in _DOORS:
-        return getattr(import_module("leukopenia.forecasting"), name)
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'leukopenia.forecast' has no attribute {name!r}")
 
 

@@ -111,6 +111,8 @@ def _given(card: Card, series: Series, factor: float | Array) -> tuple[Events, A
     ends = np.append(starts[1:], np.inf)
     held = series.during(starts, ends, "backward" if backward else "forward")
     held = np.where(np.isinf(ends) & backward, 0.0, held)
+    new = np.concatenate([[True], np.diff(held) != 0])
+    starts, held = starts[new], held[new]
     out = np.zeros((1, starts.size, modes.WIDTH))
     out[0, :, modes.START], out[0, :, modes.STEADY] = starts, held
     _scaled(out, factor)
@@ -126,7 +128,16 @@ def _changing(
     m = found.starts.size
     held = {name: x.during(found.starts, ends, card.carry_of(name)) for name, x in series.items()}
     pk = constants({**values, **held}, m)
+    found, pk = _where_something_changes(found, pk)
+    m = found.starts.size
     out = np.zeros((1, m, modes.WIDTH))
     modes.fill_segments(out[0], found.starts, found.bolus, found.infused, pk, np.arange(m))
     _scaled(out, scale(values))
     return found, out
+
+
+def _where_something_changes(found: Events, pk: Array) -> tuple[Events, Array]:
+    """Leave out the segments that only go on with the one before: each costs the solver a start."""
+    same = (np.diff(pk, axis=0) == 0).all(axis=1) & (np.diff(found.infused) == 0) & (found.bolus[1:] == 0)
+    new = np.concatenate([[True], ~same])
+    return Events(found.starts[new], found.bolus[new], found.infused[new]), pk[new]

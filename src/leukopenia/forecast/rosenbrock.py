@@ -10,6 +10,7 @@ from numba import njit
 
 from leukopenia.forecast import tableau as tb
 from leukopenia.forecast.families import derivative, start
+from leukopenia.forecast.linear import factorise, solve
 from leukopenia.forecast.modes import START, concentration
 from leukopenia.forecast.tableau import COMPILED
 
@@ -72,50 +73,6 @@ def _jacobian(family, t, y, p, row, infused, origin, work):
 
 
 @njit(**COMPILED)
-def _exchange(matrix, a, b):
-    for j in range(matrix.shape[1]):
-        matrix[a, j], matrix[b, j] = matrix[b, j], matrix[a, j]
-
-
-@njit(**COMPILED)
-def _best_row(matrix, k):
-    best = k
-    for i in range(k + 1, matrix.shape[0]):
-        if abs(matrix[i, k]) > abs(matrix[best, k]):
-            best = i
-    return best
-
-
-@njit(**COMPILED)
-def _factorise(matrix, pivots):
-    """LU with row exchanges, in place."""
-    n = matrix.shape[0]
-    for k in range(n):
-        pivots[k] = _best_row(matrix, k)
-        _exchange(matrix, k, pivots[k])
-        for i in range(k + 1, n):
-            matrix[i, k] /= matrix[k, k]
-            for j in range(k + 1, n):
-                matrix[i, j] -= matrix[i, k] * matrix[k, j]
-
-
-@njit(**COMPILED)
-def _solve(matrix, pivots, b):
-    """Solve with the factors, in place."""
-    n = b.size
-    for k in range(n):
-        best = pivots[k]
-        b[k], b[best] = b[best], b[k]
-    for i in range(n):
-        for j in range(i):
-            b[i] -= matrix[i, j] * b[j]
-    for i in range(n - 1, -1, -1):
-        for j in range(i + 1, n):
-            b[i] -= matrix[i, j] * b[j]
-        b[i] /= matrix[i, i]
-
-
-@njit(**COMPILED)
 def _mixed(weights, factor, u, count, out):
     """Add a weighted sum of the first stages."""
     for s in range(count):
@@ -131,7 +88,7 @@ def _prepare(h, work):
         for j in range(matrix.shape[0]):
             matrix[i, j] = -matrix[i, j]
         matrix[i, i] += 1.0 / (h * tb.GAMMA)
-    _factorise(matrix, work.pivots)
+    factorise(matrix, work.pivots)
 
 
 @njit(**COMPILED)
@@ -149,7 +106,7 @@ def _step(family, t, y, h, p, row, infused, origin, work):
         _rhs(family, t + tb.AHEAD[s] * h, z, p, row, infused, origin, u[s])
         _mixed(_ONE, h * tb.PUSH[s], work.by_time, 1, u[s])
         _mixed(tb.RC[s], 1.0 / h, u, s, u[s])
-        _solve(work.matrix, work.pivots, u[s])
+        solve(work.matrix, work.pivots, u[s])
     _mixed(_ONE, 1.0, u[5:6], 1, z)
 
 

@@ -39,6 +39,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "condition_names": ("name",),
     "criteria": ("standard", "analyte", "direction", "grade", "bound", "age_unit", "age_from"),
     "febrile_neutropenia": ("definition",),
+    "forecast_levels": ("analyte", "level", "value"),
     "ingredient_names": ("name",),
     "ingredients": ("id",),
     "instrument_verdicts": ("instrument", "verdict"),

@@ -1,0 +1,334 @@
+"""Counts, regimen and cards of one person -> a forecast with bands, markers and probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from leukopenia.errors import UsageError
+from leukopenia.forecast import likelihood, markers, posterior
+from leukopenia.forecast.model_card import Card
+from leukopenia.forecast.person import Counts, Mode, Problem, mode, problem
+from leukopenia.forecast.regimen import Array, Regimen
+
+STEP = 4.0
+"""Hours between the points of a curve."""
+
+BAND = (0.05, 0.25, 0.5, 0.75, 0.95)
+PRIOR_DRAWS = 1000
+LEAST_GAIN = 0.10
+"""Counts that narrow the spread of the nadir by less do not make a forecast of this person."""
+
+FORECAST, TOO_FEW, NOT_TRUSTED = "forecast", "not enough counts yet", "the draws cannot be trusted"
+RESEARCH = "Research use only: it supports a professional's judgement and is no order."
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Counts that the forecast speaks of, 10^9/L: cut-offs of the grades, limits to be ready, others by name."""
+
+    grades: Mapping[int, float]
+    ready: tuple[float, ...] = ()
+    named: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Median and 90 % interval of a marker among the curves on which it happens, and how probable that is."""
+
+    low: float
+    median: float
+    high: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What may come.
+
+    Attributes
+    ----------
+    status : str
+        `forecast`, `not enough counts yet` (the counts narrow the spread of the nadir by less than 10 %: what is
+        shown is hardly more than the population), or `the draws cannot be trusted` (what is shown is the population).
+    information_gain : float
+        Share by which the counts narrow the standard deviation of the logarithm of the nadir.
+    days : array (T,)
+        Days after the dose.
+    most_probable : array (T,)
+        The curve at the mode, 10^9/L; of the most probable card.
+    band : array (5, T)
+        Quantiles 0.05, 0.25, 0.5, 0.75, 0.95 of the count itself, without the error of measurement.
+    markers : mapping of str to Marker
+        Times in days after the dose, counts in 10^9/L. `nadir_day`, `nadir`, `time_to_grade_4`, `end_of_grade_4`,
+        `duration_of_grade_4`, `days_below_*`, `recovery_to_*`, `time_to_near_zero`, `time_to_grade_0`,
+        `time_to_baseline`.
+    grade_days : array (D,)
+        Whole days.
+    grades : mapping of int to array (D,)
+        Probability of each grade per day; the key 0 holds what lies above the known cut-offs.
+    ready : mapping of float to array (D,)
+        Probability per day that the count is at or above a limit.
+    cards : mapping of str to float
+        Posterior probability of each card; they add to 1.
+    shape, effective : float
+        The worst k-hat and the least effective number of draws over the cards.
+    note : str
+        The intended use.
+    """
+
+    status: str
+    information_gain: float
+    days: Array
+    most_probable: Array
+    band: Array
+    markers: Mapping[str, Marker]
+    grade_days: Array
+    grades: Mapping[int, Array]
+    ready: Mapping[float, Array]
+    cards: Mapping[str, float]
+    shape: float
+    effective: float
+    note: str = RESEARCH
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """Weighted curves of one or several cards: logs (n, T), weights (n,), log baselines (n,)."""
+
+    logs: Array
+    weights: Array
+    base: Array
+
+
+def predict(
+    counts: Counts,
+    regimen: Regimen,
+    cards: Sequence[Card],
+    levels: Levels,
+    *,
+    since: float | None = None,
+    days: float = 40.0,
+    draws: int = posterior.DRAWS,
+    seed: int = 0,
+    threads: int = 0,
+    unverified: bool = False,
+) -> Forecast:
+    """Forecast one person's counts.
+
+    Parameters
+    ----------
+    counts : Counts
+        Those known so far; all are used.
+    regimen : Regimen
+    cards : sequence of Card
+        Several are averaged by their marginal likelihoods; before that all are equally probable.
+    levels : Levels
+    since : float, optional
+        Hour from which days count and the nadir is looked for: the last dose by default.
+    days : float
+        How far to look.
+    draws, seed, threads
+        See `leukopenia.forecast.posterior.sample`.
+    unverified : bool
+        For research: take cards whose numbers were only transcribed.
+
+    Returns
+    -------
+    Forecast
+
+    Raises
+    ------
+    UsageError
+        A card may not forecast a person, or cards speak of different counts or none is given.
+    """
+    _check(cards, days)
+    start = _last_dose(regimen) if since is None else since
+    times = start + np.arange(0.0, days * 24.0 + STEP / 2, STEP)
+    problems = [problem(counts, regimen, card, unverified) for card in cards]
+    modes = [mode(one) for one in problems]
+    found = [
+        posterior.sample(one, at, times, draws, seed + n, threads)
+        for n, (one, at) in enumerate(zip(problems, modes, strict=True))
+    ]
+    chances = _chances(found)
+    population = _population(problems, times, seed, threads)
+    trusted = all(one.trusted for one in found)
+    curves = _averaged(problems, found, chances) if trusted else population
+    spread, wide = _spread(curves, times, start), _spread(population, times, start)
+    gain = 1.0 - spread / wide if trusted and wide > 0 else 0.0
+    status = (FORECAST if gain >= LEAST_GAIN else TOO_FEW) if trusted else NOT_TRUSTED
+    best = int(np.argmax(chances))
+    return replace(
+        _told(curves, times, start, levels),
+        status=status,
+        information_gain=gain,
+        most_probable=_curve(problems[best], modes[best], times),
+        cards={card.name: float(chance) for card, chance in zip(cards, chances, strict=True)},
+        shape=max(one.shape for one in found),
+        effective=min(one.effective for one in found),
+    )
+
+
+def replay(
+    counts: Counts, regimen: Regimen, cards: Sequence[Card], levels: Levels, known: Sequence[float], **options: object
+) -> list[Forecast]:
+    """The forecasts that would have been made with the counts known at each of some days after time 0.
+
+    `options` are those of `predict`.
+    """
+    return [
+        predict(counts.until(day * 24.0), regimen, cards, levels, **options)  # type: ignore[arg-type]
+        for day in known
+    ]
+
+
+def _check(cards: Sequence[Card], days: float) -> None:
+    if len({card.analyte for card in cards}) != 1:
+        raise UsageError(
+            "The cards must speak of the same count.",
+            f"Found: {', '.join(sorted({card.analyte for card in cards})) or 'no card'}.",
+            "Choose cards of one analyte.",
+        )
+    if not days * 24.0 > markers.SETTLED:
+        raise UsageError("A forecast must look further than three days.", f"days={days}.", "Give more days.")
+
+
+def _last_dose(regimen: Regimen) -> float:
+    if np.size(regimen.times):
+        return float(np.asarray(regimen.times)[-1])
+    return float(np.asarray(regimen.concentration.times)[0]) if regimen.concentration is not None else 0.0
+
+
+def _chances(found: Sequence[posterior.Posterior]) -> Array:
+    evidence = np.array([one.log_evidence for one in found])
+    raw = np.exp(evidence - evidence.max())
+    return np.asarray(raw / raw.sum())
+
+
+def _baseline(one: Problem, eta: Array) -> Array:
+    return np.asarray(math.log(one.theta[0]) + eta @ one.loading[0])
+
+
+def _averaged(problems: Sequence[Problem], found: Sequence[posterior.Posterior], chances: Array) -> _Curves:
+    return _Curves(
+        np.vstack([one.logs for one in found]),
+        np.concatenate([chance * one.weights for chance, one in zip(chances, found, strict=True)]),
+        np.concatenate([_baseline(one, each.eta) for one, each in zip(problems, found, strict=True)]),
+    )
+
+
+def _population(problems: Sequence[Problem], times: Array, seed: int, threads: int) -> _Curves:
+    """People with this person's covariates whose counts are not known."""
+    logs, base = [], []
+    for n, one in enumerate(problems):
+        eta, curves = posterior.prior(one, times, PRIOR_DRAWS, seed + n, threads)
+        logs.append(curves)
+        base.append(_baseline(one, eta))
+    whole = np.vstack(logs)
+    return _Curves(whole, np.full(len(whole), 1.0 / len(whole)), np.concatenate(base))
+
+
+def _described(curves: _Curves, times: Array, start: float, levels: Array) -> tuple[Array, Array]:
+    n = len(curves.logs)
+    nadir, spans = np.empty((n, 2)), np.empty((n, levels.shape[1], 3))
+    markers.describe(curves.logs, times, start, levels, nadir, spans)
+    return nadir, spans
+
+
+def _spread(curves: _Curves, times: Array, start: float) -> float:
+    """Standard deviation of the logarithm of the nadir."""
+    nadir = _described(curves, times, start, np.empty((len(curves.logs), 0)))[0][:, 1]
+    known = np.isfinite(nadir)
+    weights = curves.weights[known] / curves.weights[known].sum()
+    mean = weights @ nadir[known]
+    return float(math.sqrt(max(weights @ (nadir[known] - mean) ** 2, 0.0)))
+
+
+def _curve(one: Problem, at: Mode, times: Array) -> Array:
+    out = np.empty(times.size)
+    likelihood.predict_logs(
+        one.theta, one.loading, at.eta, one.segments, times, posterior.RTOL, np.empty(one.theta.size), out
+    )
+    return np.exp(out)
+
+
+def _told(curves: _Curves, times: Array, start: float, levels: Levels) -> Forecast:
+    """The forecast as far as it follows from the curves alone."""
+    known = np.isfinite(curves.logs).all(axis=1)
+    curves = _Curves(curves.logs[known], curves.weights[known], curves.base[known])
+    band = np.empty((len(BAND), times.size))
+    markers.weighted_quantiles(curves.logs, curves.weights, np.array(BAND), band)
+    whole = slice(0, None, round(24.0 / STEP))
+    share = curves.weights / curves.weights.sum()
+
+    def below(level: float) -> Array:
+        return np.asarray(share @ (curves.logs[:, whole] < math.log(level)))
+
+    return Forecast(
+        status=FORECAST,
+        information_gain=0.0,
+        days=(times - start) / 24.0,
+        most_probable=np.empty(0),
+        band=np.exp(band),
+        markers=_markers(curves, times, start, levels),
+        grade_days=(times[whole] - start) / 24.0,
+        grades=_grades({grade: below(cut) for grade, cut in levels.grades.items()}),
+        ready={level: 1.0 - below(level) for level in levels.ready},
+        cards={},
+        shape=0.0,
+        effective=0.0,
+    )
+
+
+def _grades(below: Mapping[int, Array]) -> dict[int, Array]:
+    """Probabilities of being below each cut-off -> of each grade; 0 is what is left."""
+    out: dict[int, Array] = {}
+    so_far: Array | float = 0.0
+    for grade in sorted(below, reverse=True):
+        out[grade] = below[grade] - so_far
+        so_far = below[grade]
+    out[0] = np.asarray(1.0 - so_far)
+    return out
+
+
+def _markers(curves: _Curves, times: Array, start: float, levels: Levels) -> dict[str, Marker]:
+    asked = sorted({*levels.grades.values(), *levels.ready, *(levels.named or {}).values()})
+    fixed = np.tile(np.log(asked), (len(curves.logs), 1)) if asked else np.empty((len(curves.logs), 0))
+    nadir, spans = _described(curves, times, start, np.column_stack([fixed, curves.base]))
+    column = {level: n for n, level in enumerate(asked)}
+    worst = column[levels.grades[max(levels.grades)]]
+    values = {
+        "nadir_day": nadir[:, 0] / 24.0,
+        "nadir": np.exp(nadir[:, 1]),
+        "time_to_grade_4": spans[:, worst, 0] / 24.0,
+        "end_of_grade_4": spans[:, worst, 1] / 24.0,
+        "duration_of_grade_4": _or_missing(spans[:, worst, 2]) / 24.0,
+        "time_to_baseline": spans[:, -1, 1] / 24.0,
+    }
+    for grade, cut in levels.grades.items():
+        if grade >= 3:
+            values[f"days_below_{cut:.1f}"] = spans[:, column[cut], 2] / 24.0
+    for level in levels.ready:
+        values[f"recovery_to_{level:.1f}"] = spans[:, column[level], 1] / 24.0
+    for name, level in (levels.named or {}).items():
+        values[f"time_to_{name}"] = spans[:, column[level], int(name == "grade_0")] / 24.0
+    return {name: _marker(found, curves.weights) for name, found in values.items()}
+
+
+def _or_missing(hours: Array) -> Array:
+    """A duration of 0 did not happen."""
+    return np.where(hours > 0, hours, np.nan)
+
+
+def _marker(values: Array, weights: Array) -> Marker:
+    happens = np.isfinite(values)
+    probability = float(weights[happens].sum() / weights.sum())
+    if not happens.any():
+        return Marker(math.nan, math.nan, math.nan, 0.0)
+    out = np.empty((3, 1))
+    markers.weighted_quantiles(values[happens][:, None], weights[happens], np.array([0.05, 0.5, 0.95]), out)
+    return Marker(float(out[0, 0]), float(out[1, 0]), float(out[2, 0]), probability)
