@@ -1,4 +1,5 @@
-"""Every benchmark, one after the other: cohorts of 10 and 100 million rows, FHIR ingest, one patient, a million episodes explained, the worklist of 100,000 persons, indirect reference limits.
+"""Every benchmark, one after the other: cohorts, FHIR ingest, one patient, a million episodes explained, the worklist of
+100,000 persons, indirect reference limits, forecasts.
 
 python benchmarks/all.py
 """
@@ -22,6 +23,8 @@ RUNS = (
     ("explain.py", "500_000"),
     ("monitor.py", "--persons", "100_000", "--drugs", "20"),
     ("reference.py", "--suites", "ribench", "stress", "held_out"),
+    ("forecast.py",),
+    ("forecast_calibration.py",),
 )
 
 

@@ -52,6 +52,16 @@ def solve(
     return solving.solve(card(model), regimen, times, parameters, **options)
 
 
+def population(model: str | Card, regimen: Regimen, times: Any, n: int = 10_000, **options: Any) -> Array:
+    """Quantiles of the counts of n people under a regimen; the model may be the name of a card.
+
+    See `leukopenia.forecast.cohort.population` for options (`quantiles`, `seed`, `threads`), errors and the result.
+    """
+    from leukopenia.forecast import cohort
+
+    return cohort.population(card(model), regimen, times, n, **options)
+
+
 def predict(
     counts: Counts, regimen: Regimen, model: Models, *, standard: str = "ctcae-5.0", **options: Any
 ) -> Forecast:
