@@ -170,9 +170,8 @@ def accuracy(problems: list[Any]) -> str:
 def _nadirs(found: posterior.Posterior) -> np.ndarray:
     from leukopenia.forecast.markers import weighted_quantiles
 
-    out = np.empty((3, 1))
-    weighted_quantiles(found.logs[:, 18:].min(axis=1)[:, None], found.weights, np.array([0.05, 0.5, 0.95]), out)
-    return np.exp(out[:, 0])
+    lowest = found.logs[:, 18:].min(axis=1)[:, None]
+    return np.exp(weighted_quantiles(lowest, found.weights, (0.05, 0.5, 0.95))[:, 0])
 
 
 def cold() -> None:

@@ -201,6 +201,21 @@ def test_grades_of_a_day_add_to_one_and_ready_is_their_complement() -> None:
     assert "Research use" in found.note
 
 
+def test_what_is_not_known_of_the_person_is_told() -> None:
+    known = replace(DOCETAXEL, covariates={"female": 1.0})
+    found = lk.forecast.predict(Counts([0.0], [4.0]), known, docetaxel(), draws=200)
+    assert found.unknown == ("alpha1_acid_glycoprotein", "performance_status_1_or_more", "prior_therapy")
+    assert found.sources == ("ddmodel224", "netterberg2017")
+
+
+def test_weighted_quantiles_of_equal_weights_are_order_statistics() -> None:
+    values = np.random.default_rng(1).random((101, 3))
+    found = markers.weighted_quantiles(values, np.full(101, 2.0), (0.0, 0.5, 1.0))
+    assert (found == np.sort(values, axis=0)[[0, 50, 100]]).all()
+    heavy = np.where(np.arange(101) == 7, 1e6, 1.0)
+    assert (markers.weighted_quantiles(values, heavy, (0.05, 0.95)) == values[7]).all()
+
+
 def test_days_count_from_the_last_dose() -> None:
     regimen = Regimen([0.0, 504.0], 150.0, 1.0)
     found = lk.forecast.predict(Counts([0.0, 480.0], [5.0, 4.5]), regimen, docetaxel(), draws=400)

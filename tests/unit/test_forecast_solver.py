@@ -118,6 +118,17 @@ def test_persons_are_solved_as_one_by_one() -> None:
         assert (together[n] == alone).all()
 
 
+def test_a_population_spreads_as_the_card_says() -> None:
+    found = lk.forecast.population("netterberg2017-docetaxel", Regimen(), [0.0], 20_000, quantiles=(0.5, 0.841345))
+    assert found[:, 0] == pytest.approx(5.21965 * np.exp([0.0, 0.0639703**0.5]), rel=0.01)
+    again = lk.forecast.population(
+        "netterberg2017-docetaxel", Regimen(), [0.0], 20_000, quantiles=(0.5, 0.841345), threads=1
+    )
+    assert (found == again).all()
+    with pytest.raises(UsageError, match="No population"):
+        lk.forecast.population("kloft2006-docetaxel", Regimen(), [0.0])
+
+
 def test_threads_change_nothing() -> None:
     card = own(**CELLS, slope=1.0, **MICRO["two"])
     many = {"circ0": np.linspace(2, 6, 5000)}
@@ -158,6 +169,9 @@ def test_redistribution_keeps_cells_and_comes_back() -> None:
     assert found[-1] == pytest.approx(found[0], rel=1e-6)
 
 
+CLEAR = "netterberg2017-docetaxel"
+PULSE = Series([0.0, 1.0], [0.0, 1.0])
+
 REFUSED = {
     "no parameter": lambda: lk.forecast.solve("kloft2006-docetaxel", REGIMEN, TIMES, {"magic": 1.0}),
     "one length": lambda: lk.forecast.solve("kloft2006-docetaxel", REGIMEN, TIMES, {"mtt": [1, 2], "gamma": [1, 2, 3]}),
@@ -169,6 +183,9 @@ REFUSED = {
     "no pharmacokinetics": lambda: lk.forecast.solve("vanhasselt2013-eribulin", REGIMEN, TIMES),
     "carry": lambda: Series([0.0], [1.0], "sideways"),
     "one value": lambda: Series([0.0, 1.0], [1.0]),
+    "makes no use of femal": lambda: lk.forecast.solve(CLEAR, Regimen([0.0], 1.0, covariates={"femal": 1.0}), TIMES),
+    "makes no use of circ0": lambda: lk.forecast.solve(CLEAR, Regimen([0.0], 1.0, 0.0, {"circ0": PULSE}), TIMES),
+    "not both": lambda: lk.forecast.solve(CLEAR, Regimen([0.0], 1.0, concentration=PULSE), TIMES),
 }
 
 

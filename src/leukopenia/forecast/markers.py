@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
 
+from leukopenia.forecast.regimen import Array
 from leukopenia.forecast.tableau import COMPILED
 
 SETTLED = 72.0
@@ -111,18 +113,24 @@ def describe(logs, times, since, levels, nadir, spans):
             spans[n, k, 2] = _hours_below(logs[n], times, since, level)
 
 
-@njit(**COMPILED)
-def weighted_quantiles(values, weights, at, out):
-    """Weighted quantiles of each column: `values` (n, T), `at` (Q,) sorted, `out` (Q, T)."""
-    total = weights.sum()
-    for t in range(values.shape[1]):
-        order = np.argsort(values[:, t])
-        reached, q = 0.0, 0
-        for i in order:
-            reached += weights[i]
-            while q < at.size and reached >= at[q] * total:
-                out[q, t] = values[i, t]
-                q += 1
-        while q < at.size:
-            out[q, t] = values[order[-1], t]
-            q += 1
+def weighted_quantiles(values: Array, weights: Array, at: Sequence[float]) -> Array:
+    """Weighted quantiles of each column.
+
+    Parameters
+    ----------
+    values : array (n, T)
+    weights : array (n,)
+        Not negative; their sum does not matter.
+    at : sequence of float (Q,)
+
+    Returns
+    -------
+    array (Q, T)
+        The least value up to which the weights reach the share asked for.
+    """
+    columns = np.ascontiguousarray(values.T)
+    order = np.argsort(columns, axis=1)
+    reached = np.cumsum(weights[order], axis=1)
+    rank = np.stack([(reached < share * reached[:, -1:]).sum(axis=1) for share in at], axis=1)
+    chosen = np.take_along_axis(order, np.minimum(rank, len(weights) - 1), axis=1)
+    return np.asarray(np.take_along_axis(columns, chosen, axis=1).T)

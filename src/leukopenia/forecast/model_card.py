@@ -95,6 +95,11 @@ class Card:
     effects: tuple[Effect, ...]
 
     @property
+    def covariates(self) -> set[str]:
+        """What the card asks about a person."""
+        return {effect.covariate for effect in self.effects if effect.form != "value"}
+
+    @property
     def varying(self) -> tuple[Parameter, ...]:
         """The parameters of the cells that differ between people."""
         return tuple(p for p in self.parameters.values() if p.role == "kinetics" and p.variance)

@@ -76,6 +76,10 @@ class Forecast:
         Posterior probability of each card; they add to 1.
     shape, effective : float
         The worst k-hat and the least effective number of draws over the cards.
+    unknown : tuple of str
+        Covariates of the cards that were not given; the person was taken as typical in them.
+    sources : tuple of str
+        Keys in references.bib of all the cards used.
     note : str
         The intended use.
     """
@@ -92,6 +96,8 @@ class Forecast:
     cards: Mapping[str, float]
     shape: float
     effective: float
+    unknown: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     note: str = RESEARCH
 
 
@@ -170,6 +176,8 @@ def predict(
         cards={card.name: float(chance) for card, chance in zip(cards, chances, strict=True)},
         shape=max(one.shape for one in found),
         effective=min(one.effective for one in found),
+        unknown=tuple(sorted({name for card in cards for name in card.covariates - set(regimen.covariates)})),
+        sources=tuple(sorted({key for card in cards for key in card.source_id.split(";")})),
     )
 
 
@@ -260,8 +268,7 @@ def _told(curves: _Curves, times: Array, start: float, levels: Levels) -> Foreca
     """The forecast as far as it follows from the curves alone."""
     known = np.isfinite(curves.logs).all(axis=1)
     curves = _Curves(curves.logs[known], curves.weights[known], curves.base[known])
-    band = np.empty((len(BAND), times.size))
-    markers.weighted_quantiles(curves.logs, curves.weights, np.array(BAND), band)
+    band = markers.weighted_quantiles(curves.logs, curves.weights, BAND)
     whole = slice(0, None, round(24.0 / STEP))
     share = curves.weights / curves.weights.sum()
 
@@ -329,6 +336,5 @@ def _marker(values: Array, weights: Array) -> Marker:
     probability = float(weights[happens].sum() / weights.sum())
     if not happens.any():
         return Marker(math.nan, math.nan, math.nan, 0.0)
-    out = np.empty((3, 1))
-    markers.weighted_quantiles(values[happens][:, None], weights[happens], np.array([0.05, 0.5, 0.95]), out)
-    return Marker(float(out[0, 0]), float(out[1, 0]), float(out[2, 0]), probability)
+    low, median, high = markers.weighted_quantiles(values[happens][:, None], weights[happens], (0.05, 0.5, 0.95))[:, 0]
+    return Marker(float(low), float(median), float(high), probability)

@@ -97,6 +97,7 @@ def individual(card: Card, regimen: Regimen, parameters: Mapping[str, Any]) -> t
             "",
             f"It has: {', '.join(card.parameters)}.",
         )
+    _check_regimen(card, regimen)
     given = {name: np.asarray(x, dtype=np.float64) for name, x in parameters.items()}
     sizes = {x.size for x in given.values() if x.ndim}
     if len(sizes) > 1 or any(x.ndim > 1 or not (x > 0).all() for x in given.values()):
@@ -107,6 +108,20 @@ def individual(card: Card, regimen: Regimen, parameters: Mapping[str, Any]) -> t
         )
     own = {name: x if x.ndim else float(x) for name, x in given.items()}
     return {**card.typical(regimen.fixed), **own}, max(sizes, default=0)
+
+
+def _check_regimen(card: Card, regimen: Regimen) -> None:
+    """Refuse what the card would pass over in silence."""
+    exposure = {name for name, parameter in card.parameters.items() if parameter.role == "exposure"}
+    strange = (set(regimen.fixed) - card.covariates) | (set(regimen.changing) - exposure)
+    if strange:
+        raise UsageError(
+            f"The card {card.name} makes no use of {', '.join(sorted(strange))}.",
+            "",
+            f"Covariates: {', '.join(sorted(card.covariates)) or 'none'}; in time: {', '.join(sorted(exposure))}.",
+        )
+    if regimen.concentration is not None and np.size(regimen.times):
+        raise UsageError("A regimen has doses or a concentration, not both.", "", "Leave one of them out.")
 
 
 def kinetics(values: Mapping[str, float | Array], n: int) -> Array:
