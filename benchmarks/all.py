@@ -25,6 +25,7 @@ RUNS = (
     ("reference.py", "--suites", "ribench", "stress", "held_out"),
     ("forecast.py",),
     ("forecast_calibration.py",),
+    ("forecast_skill.py",),
 )
 
 

@@ -99,6 +99,18 @@ def replay(
     return prediction.replay(counts, regimen, chosen, levels(chosen[0].analyte, standard), known, **options)
 
 
+def prepare() -> None:
+    """Compile every kernel and keep it on disk, so that no user waits for it: once on a machine, or in an image."""
+    from leukopenia.forecast.person import Counts
+    from leukopenia.forecast.regimen import Regimen
+
+    person = "netterberg2017-docetaxel"
+    predict(Counts([0.0, 96.0], [5.0, 3.0]), Regimen([0.0], 180.0, 1.0), person, draws=200)
+    population(person, Regimen([0.0], 180.0, 1.0), [0.0, 168.0], 2)
+    solve("friberg2002-paclitaxel-leukocytes", Regimen([0.0], 410.0, 3.0), [0.0, 168.0])
+    solve("harrold2020-radiation", Regimen([0.0], 750.0), [0.0, 24.0])
+
+
 def _chosen(model: Models) -> list[Card]:
     names = [model] if isinstance(model, str | Card) else list(model)
     if not names:
