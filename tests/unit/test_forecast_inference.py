@@ -148,6 +148,21 @@ def test_cards_are_averaged_by_their_evidence() -> None:
     assert alone[0].band[2, 0] < found.band[2, 0] < alone[1].band[2, 0]
 
 
+def test_cards_of_one_drug_are_each_asked_their_own_covariates() -> None:
+    both = ["netterberg2017-docetaxel", "puisset2007-docetaxel"]
+    known = {"female": 1.0, "prior_lines_2_or_more": 1.0, "alpha1_acid_glycoprotein": 1.1}
+    regimen = Regimen([0.0], 180.0, 1.0, known)
+    counts = Counts(DAYS * 24, SEEN)
+    found = lk.forecast.predict(counts, regimen, both, unverified=True, draws=1500)
+    assert found.status == FORECAST
+    assert 0 < min(found.cards.values()) < max(found.cards.values()) < 1
+    assert found.unknown == ("performance_status_1_or_more", "prior_therapy")
+    with pytest.raises(UsageError, match="makes no use of shoe_size"):
+        lk.forecast.predict(counts, replace(regimen, covariates={**known, "shoe_size": 42.0}), both, unverified=True)
+    with pytest.raises(UsageError, match="not verified"):
+        lk.forecast.predict(counts, regimen, both)
+
+
 def test_cards_of_other_cells_are_not_averaged() -> None:
     both = ["netterberg2017-docetaxel", "friberg2002-paclitaxel-leukocytes"]
     with pytest.raises(UsageError, match="same count"):

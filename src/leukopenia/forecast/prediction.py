@@ -154,7 +154,7 @@ def predict(
     _check(cards, days)
     start = _last_dose(regimen) if since is None else since
     times = start + np.arange(0.0, days * 24.0 + STEP / 2, STEP)
-    problems = [problem(counts, regimen, card, unverified) for card in cards]
+    problems = [problem(counts, _asked_by(card, cards, regimen), card, unverified) for card in cards]
     modes = [mode(one) for one in problems]
     found = [
         posterior.sample(one, at, times, draws, seed + n, threads)
@@ -203,6 +203,14 @@ def _check(cards: Sequence[Card], days: float) -> None:
         )
     if not days * 24.0 > markers.SETTLED:
         raise UsageError("A forecast must look further than three days.", f"days={days}.", "Give more days.")
+
+
+def _asked_by(card: Card, cards: Sequence[Card], regimen: Regimen) -> Regimen:
+    """The regimen without the covariates that only the other cards ask for; what no card asks for is left to fail."""
+    others = {name for other in cards for name in (*other.covariates, *other.parameters)}
+    own = {*card.covariates, *card.parameters}
+    kept = {name: x for name, x in regimen.covariates.items() if name in own or name not in others}
+    return replace(regimen, covariates=kept)
 
 
 def _last_dose(regimen: Regimen) -> float:
