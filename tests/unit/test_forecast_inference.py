@@ -14,7 +14,7 @@ from leukopenia.errors import UsageError
 from leukopenia.forecast import Counts, Regimen, Series, likelihood, markers, posterior
 from leukopenia.forecast.model_card import Card
 from leukopenia.forecast.person import Mode, mode, problem
-from leukopenia.forecast.prediction import FORECAST, NOT_TRUSTED, TOO_FEW
+from leukopenia.forecast.prediction import FORECAST, NO_FIT, NOT_TRUSTED, TOO_FEW, misfit
 from plain import forecast as plain
 
 PULSE = Series([0.0, 1.0, 6.0, 24.0], [0.0, 2.5, 0.4, 0.05], "backward")
@@ -125,6 +125,31 @@ def test_draws_that_cannot_be_trusted_are_not_shown(monkeypatch: pytest.MonkeyPa
     assert found.status == NOT_TRUSTED
     assert found.information_gain == 0
     assert (found.band == blind.band).all()
+
+
+STRANGE = {
+    "a dose in grams": (Counts([0.0, 192.0], [5.0, 0.5]), Regimen([0.0], 0.18, 1.0)),
+    "counts under a growth factor": (Counts([0.0, 96.0, 168.0, 200.0], [5.0, 50.0, 90.0, 80.0]), DOCETAXEL),
+    "counts per microlitre": (Counts([0.0, 168.0], [5000.0, 900.0]), DOCETAXEL),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_counts_that_do_not_fit_the_model_are_not_forecast(case: str) -> None:
+    counts, regimen = STRANGE[case]
+    assert lk.forecast.predict(counts, regimen, docetaxel(), draws=200).status == NO_FIT
+
+
+def test_misfit_of_people_of_the_card_is_a_standard_normal() -> None:
+    random = np.random.default_rng(8)
+    found = []
+    for _ in range(400):
+        base = 5.21965 * math.exp(random.normal(0, 0.0639703**0.5))
+        values = base * np.exp(random.normal(0, 0.255747, 6))
+        one = problem(Counts(np.arange(6.0), values), Regimen(), level())
+        found.append(misfit(one, mode(one)))
+    assert abs(np.mean(found)) < 0.15
+    assert 0.85 < np.std(found) < 1.15
 
 
 def test_seeds_and_threads() -> None:

@@ -74,6 +74,16 @@ def _term(g, y, below, form, sd):
 
 
 @njit(**COMPILED)
+def distance(logs, y, below, form, sd):
+    """Sum of squared weighted residuals; a count below detection adds only what its prediction is above the limit."""
+    total = 0.0
+    for j in range(y.size):
+        z = (y[j] * math.exp(-logs[j]) - 1.0) / sd if form == PROPORTIONAL else (math.log(y[j]) - logs[j]) / sd
+        total += z * z if not below[j] or z < 0.0 else 0.0
+    return total
+
+
+@njit(**COMPILED)
 def of_counts(logs, y, below, form, sd):
     """The part of the objective that the counts bring; below the limit of detection by the chance to be there."""
     total = 0.0

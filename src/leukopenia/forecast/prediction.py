@@ -22,7 +22,11 @@ PRIOR_DRAWS = 1000
 LEAST_GAIN = 0.10
 """Counts that narrow the spread of the nadir by less do not make a forecast of this person."""
 
-FORECAST, TOO_FEW, NOT_TRUSTED = "forecast", "not enough counts yet", "the draws cannot be trusted"
+MISFIT = 3.29
+"""Standard normal deviate above which counts and model do not belong together: one person in 2000."""
+
+FORECAST, TOO_FEW = "forecast", "not enough counts yet"
+NOT_TRUSTED, NO_FIT = "the draws cannot be trusted", "the counts do not fit the model"
 RESEARCH = "Research use only: it supports a professional's judgement and is no order."
 
 
@@ -53,7 +57,8 @@ class Forecast:
     ----------
     status : str
         `forecast`, `not enough counts yet` (the counts narrow the spread of the nadir by less than 10 %: what is
-        shown is hardly more than the population), or `the draws cannot be trusted` (what is shown is the population).
+        shown is hardly more than the population), `the draws cannot be trusted` (what is shown is the population), or
+        `the counts do not fit the model`: a wrong unit, dose or drug, a growth factor, another illness.
     information_gain : float
         Share by which the counts narrow the standard deviation of the logarithm of the nadir.
     days : array (T,)
@@ -166,11 +171,11 @@ def predict(
     curves = _averaged(problems, found, chances) if trusted else population
     spread, wide = _spread(curves, times, start), _spread(population, times, start)
     gain = 1.0 - spread / wide if trusted and wide > 0 else 0.0
-    status = (FORECAST if gain >= LEAST_GAIN else TOO_FEW) if trusted else NOT_TRUSTED
     best = int(np.argmax(chances))
+    fits = misfit(problems[best], modes[best]) <= MISFIT
     return replace(
         _told(curves, times, start, levels),
-        status=status,
+        status=_status(fits, trusted, gain),
         information_gain=gain,
         most_probable=_curve(problems[best], modes[best], times),
         cards={card.name: float(chance) for card, chance in zip(cards, chances, strict=True)},
@@ -179,6 +184,28 @@ def predict(
         unknown=tuple(sorted({name for card in cards for name in card.covariates - set(regimen.covariates)})),
         sources=tuple(sorted({key for card in cards for key in card.source_id.split(";")})),
     )
+
+
+def misfit(one: Problem, at: Mode) -> float:
+    """How far counts lie from what the card expects of people like this one, as a standard normal deviate.
+
+    The squared weighted residuals and effects at the mode add to about a chi-square with one degree of freedom for
+    each count; the cube root of Wilson and Hilferty (1931) makes it normal.
+    """
+    n = one.times.size
+    if n == 0:
+        return 0.0
+    logs = np.log(_curve(one, at, one.times))
+    total = likelihood.distance(logs, one.y, one.below, one.form, one.sd) + float(one.precision @ at.eta**2)
+    return (math.cbrt(total / n) - 1.0 + 2.0 / (9.0 * n)) / math.sqrt(2.0 / (9.0 * n))
+
+
+def _status(fits: bool, trusted: bool, gain: float) -> str:
+    if not fits:
+        return NO_FIT
+    if not trusted:
+        return NOT_TRUSTED
+    return FORECAST if gain >= LEAST_GAIN else TOO_FEW
 
 
 def replay(
