@@ -24,7 +24,7 @@ JUDGING = ("harmonise", "reference", "detect", "explain", "monitor")
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 500
-HEAVY = ("polars", "duckdb", "narwhals", "pyspark", "pandas", "pyarrow", "numba")
+HEAVY = ("polars", "duckdb", "narwhals", "pyspark", "pandas", "pyarrow")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -72,7 +72,7 @@ def _imported(module: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("run", "--help")])
 def test_a_look_loads_no_engine(words: tuple[str, ...]) -> None:
-    report = f"print('LOADED', sorted(set(sys.modules) & set({HEAVY!r})))"
+    report = f"print('LOADED', sorted(set(sys.modules) & set({(*HEAVY, 'numba')!r})))"
     command = f"sys.argv = {['leukopenia', *words]!r}; runpy.run_module('leukopenia', run_name='__main__')"
     look = command if words else "import leukopenia"
     script = f"import runpy, sys\ntry:\n    {look}\nexcept SystemExit:\n    pass\n{report}"
