@@ -28,10 +28,10 @@ from leukopenia.reference.fit.search import SHAPES, Modes, label_cost
 Floats = NDArray[np.float64]
 
 _MEAN = np.array([0.4, 0.0, -0.5, -2.0, math.log(2.8), 0.0, -2.0, math.log(2.8), -0.4, -6.5])
-_DEVIATION = np.array([0.6, 2.0, 0.8, 1.5, 0.45, 0.5, 1.5, 0.45, 0.8, 1.0])
-_EFFECT = (math.log(2.0), 0.6)
+_DEVIATION = np.array([0.6, 2.0, 0.8, 1.5, 0.35, 0.5, 1.5, 0.35, 0.8, 1.0])
+_EFFECT = (math.log(3.0), 0.35)
 _STEEP = (-1.2, 0.6)
-_ABSENT_COST, _STEEP_COST = 2.0, 4.0
+_ABSENT_COST, _STEEP_COST = 0.3, 4.0
 _LEAST_DISPERSION = 1.25
 
 
