@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -122,6 +122,8 @@ METHODS: dict[str, Callable[..., DirectLimits]] = {
 @settings(derandomize=True, deadline=None, max_examples=60)
 def test_counts_are_as_good_as_persons_and_a_unit_changes_nothing(x: list[float], method: str, unit: float) -> None:
     values, counts = np.unique(x, return_counts=True)
+    # Near half of equal values the biweight spread of a resample is 0 or not by the last bit of a float.
+    assume(counts.max() < len(x) / 3)
     limits = METHODS[method]
     one, table, other = limits(x), limits(values, counts), limits(np.asarray(x) * unit)
     assert one.refused == table.refused == other.refused
