@@ -29,6 +29,7 @@ FEWEST_VALUES = 8
 _INFORMATIVE = 30_000.0
 """No shape of ours is exact: more results than about this tell no more about it."""
 
+_GAP = 3.0
 _UNSURE = 4.0
 _STEADY = 0.05
 _PRIOR = priors()
@@ -229,11 +230,19 @@ def _refusal(values: Floats, counts: Floats) -> str:
         return (
             f"The results are rounded too coarsely: {FEWEST_VALUES} different values within the bulk would be enough."
         )
-    above = np.flatnonzero(values > 0)
-    gap = np.flatnonzero(values[above][1:] > UNITS_APART * values[above][:-1])
-    if any(0.01 < reached[above[k]] < 0.99 for k in gap):
+    if _two_units(values, reached):
         return "There seem to be two units: part of the results lies a hundredfold above the rest."
     return ""
+
+
+def _two_units(values: Floats, reached: Floats) -> bool:
+    """Whether the results lie in two heaps, the median of one a hundredfold above that of the other."""
+    for k in np.flatnonzero((values[1:] > _GAP * values[:-1]) & (values[:-1] > 0)):
+        below = reached[k]
+        low, high = np.interp((below / 2, (1 + below) / 2), reached, values)
+        if 0.01 < below < 0.99 and high > UNITS_APART * low:
+            return True
+    return False
 
 
 def _unsure(uncertainty: float) -> str:
