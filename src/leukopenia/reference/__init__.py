@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leukopenia.reference.estimation import estimate as estimate
+    from leukopenia.reference.fit.by_age import by_age as by_age
 
 
 def __getattr__(name: str) -> Any:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> Any:
         from leukopenia.reference.estimation import estimate
 
         return estimate
+    if name == "by_age":
+        from leukopenia.reference.fit.by_age import by_age
+
+        return by_age
     raise AttributeError(f"module 'leukopenia.reference' has no attribute {name!r}")
