@@ -22,6 +22,7 @@ from leukopenia.reference.fit.mixture import log_posterior, log_prior, workspace
 from leukopenia.reference.fit.parts import LEFT_SHARE, RIGHT_SHARE, SIZE
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 _BOUNDS = np.array(
     [(-1.5, 2.5), (-40, 40), (-5, 3), (-14, 3), (-1, 3), (-2.2, 2.5), (-14, 3), (-1, 3), (-2.2, 2.5), (-30, 3)]
@@ -86,6 +87,29 @@ def _rows(
     return total
 
 
+@njit(cache=True)
+def _gathered(design: Floats, owners: Integers, pull: Floats, bend: Floats) -> tuple[Floats, Floats]:
+    """Gradient and information of the coefficients, from those of the parameters in each row."""
+    size = design.shape[1]
+    gradient, information, used = np.zeros(size), np.zeros((size, size)), np.empty(size, np.int64)
+    for r in range(design.shape[0]):
+        n = 0
+        for a in range(size):
+            if design[r, a] != 0.0:
+                used[n] = a
+                n += 1
+        for i in range(n):
+            a = used[i]
+            gradient[a] += design[r, a] * pull[r, owners[a]]
+            for j in range(i + 1):
+                b = used[j]
+                information[a, b] += design[r, a] * design[r, b] * bend[r, owners[a], owners[b]]
+    for a in range(size):
+        for b in range(a):
+            information[b, a] = information[a, b]
+    return gradient, information
+
+
 class Slope:
     """A posterior of coefficients that can be climbed, under one pair of shapes of the ill."""
 
@@ -93,8 +117,8 @@ class Slope:
         self.made, self.terms, self.shape = made, parts, shape
         self.counts = made.counts / (1.0 + made.n / informative)
         self.design = parts.design(made.places, made.strata)
-        self.used = [np.flatnonzero(matrix.any(axis=0)) for matrix in self.design]
-        self.thin = [matrix[:, own] for matrix, own in zip(self.design, self.used, strict=True)]
+        self.owners = parts.owners
+        self.members = np.equal.outer(self.owners, np.arange(SIZE)).astype(np.float64)
         self.mean, self.fixed = parts.prior()
         self.penalties = parts.penalties()
         shares = [w for t, w in zip(parts.each, parts.slices, strict=True) if _is_share(t.parameter, t.penalties)]
@@ -102,8 +126,7 @@ class Slope:
 
     def parameters(self, coefficients: Floats) -> Floats:
         """Parameters of the mixture in each row, shape (rows, parameters)."""
-        made = [x @ coefficients[own] for x, own in zip(self.thin, self.used, strict=True)]
-        return np.clip(np.stack(made, axis=1), _BOUNDS[0], _BOUNDS[1])
+        return np.clip((self.design * coefficients) @ self.members, _BOUNDS[0], _BOUNDS[1])
 
     def precision(self, strengths: Floats) -> Floats:
         """Of the prior."""
@@ -115,27 +138,10 @@ class Slope:
     def data(self, coefficients: Floats) -> tuple[float, Floats, Floats]:
         """Log likelihood, its gradient and expected information."""
         eta = self.parameters(coefficients)
-        gradient, information = np.empty(eta.shape), np.empty((*eta.shape, SIZE))
-        edges = self.made.pooled.edges
-        height = _rows(
-            *(eta, *self.shape, edges, self.made.log_edges, self.counts, self.made.scale, gradient, information)
-        )
-        return height, self._gathered(gradient), self._information(information)
-
-    def _gathered(self, gradient: Floats) -> Floats:
-        total = np.zeros(self.terms.size)
-        for p, (x, own) in enumerate(zip(self.thin, self.used, strict=True)):
-            total[own] += x.T @ gradient[:, p]
-        return total
-
-    def _information(self, information: Floats) -> Floats:
-        total = np.zeros((self.terms.size, self.terms.size))
-        for p in range(SIZE):
-            for q in range(p + 1):
-                block = self.thin[p].T @ (information[:, p, q, None] * self.thin[q])
-                total[np.ix_(self.used[p], self.used[q])] = block
-                total[np.ix_(self.used[q], self.used[p])] = block.T
-        return total
+        pull, bend = np.empty(eta.shape), np.empty((*eta.shape, SIZE))
+        made = self.made
+        height = _rows(eta, *self.shape, made.pooled.edges, made.log_edges, self.counts, made.scale, pull, bend)
+        return height, *_gathered(self.design, self.owners, pull, bend)
 
     def prior(self, coefficients: Floats, precision: Floats) -> tuple[float, Floats, Floats]:
         """Log prior without its constant, its gradient and information."""
@@ -188,7 +194,7 @@ def _ascended(slope: Slope, at: Floats, precision: Floats, steps: int) -> tuple[
 
 
 def _greatest(slope: Slope, step: Floats) -> float:
-    return max(float(np.abs(x @ step[own]).max(initial=0.0)) for x, own in zip(slope.thin, slope.used, strict=True))
+    return float(np.abs((slope.design * step) @ slope.members).max())
 
 
 def _solved(matrix: Floats, right: Floats) -> Floats:

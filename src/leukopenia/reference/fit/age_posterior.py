@@ -13,7 +13,7 @@ from leukopenia.reference.fit.age_starts import coefficients, path, shapes, wind
 from leukopenia.reference.fit.age_terms import HEALTHY, Terms
 from leukopenia.reference.fit.mixture import parts as mixture_parts
 from leukopenia.reference.fit.mixture import shares, workspace
-from leukopenia.reference.fit.parts import ABSENT
+from leukopenia.reference.fit.parts import ABSENT, SIZE
 from leukopenia.reference.fit.posterior import quantile
 from leukopenia.reference.fit.power import restore
 from leukopenia.reference.fit.search import SHAPES, label_cost
@@ -25,10 +25,9 @@ _SHAPES = 6
 _INFORMATIVE = 500.0
 """For each step of the median: no shape is exact, and more results than this tell no more about it."""
 
-_TOLERANCE = 5.0
-"""Differences of log evidence count as if five times smaller: the shapes are approximations, and the evidence of many
-results would choose between them with a certainty that none deserves. Set so that intervals cover."""
-
+_TOLERANCE, _TOLERATED = 5.0, 5_000.0
+"""Differences of log evidence count for less the more results there are, down to a fifth: the shapes are approximations,
+and many results would choose between them with a certainty that none deserves. Set so that intervals cover."""
 
 _ROUGH_ROUNDS, _NEAR = 4, 20.0
 _LEAST_DISPERSION, _EXPECTED = 1.25, 5.0
@@ -130,9 +129,11 @@ class AgePosterior:
 
     def curves(self, places: Floats, strata: Integers) -> Curves:
         """L, M and S at places on the scale of `ages.place`."""
-        design = self.terms.design(places, strata, HEALTHY)
-        each = np.array([[x @ model.mode.coefficients for x in design] for model in self.models]).transpose(0, 2, 1)
-        covariances = np.array([_covariances(design, model.covariance) for model in self.models])
+        whole, owners = self.terms.design(places, strata), self.terms.owners
+        design = np.array([whole * (owners == parameter) for parameter in HEALTHY])
+        each = np.array([(design @ model.mode.coefficients).T for model in self.models])
+        half = [np.tensordot(design, model.covariance, 1) for model in self.models]
+        covariances = np.array([np.einsum("ina,jna->nij", one, design) for one in half])
         mean, scale = np.tensordot(self.weights, each, 1), self.cells.scale
         median, spread = np.exp(scale[0] + scale[1] * mean[:, 1]), scale[1] * np.exp(mean[:, 2])
         return Curves(mean[:, 0], median, spread, each, covariances, self.weights, scale)
@@ -140,8 +141,9 @@ class AgePosterior:
     def healthy_fractions(self, places: Floats, strata: Integers) -> Floats:
         """Share of the results at each place taken to be healthy."""
         design, total = self.terms.design(places, strata), np.zeros(len(places))
+        members = np.equal.outer(self.terms.owners, np.arange(SIZE)).astype(np.float64)
         for weight, model in zip(self.weights, self.models, strict=True):
-            eta = np.stack([x @ model.mode.coefficients for x in design], axis=1)
+            eta = (design * model.mode.coefficients) @ members
             total += weight * np.array([shares(row, *model.shape)[0] for row in eta])
         return total
 
@@ -152,11 +154,6 @@ class AgePosterior:
             if term.basis.intervals or term.parameter in found:
                 found[term.parameter] = found.get(term.parameter, 0.0) + float(free[where].sum())
         return found
-
-
-def _covariances(design: list[Floats], covariance: Floats) -> Floats:
-    half = [x @ covariance for x in design]
-    return np.stack([np.stack([(h * x).sum(axis=1) for x in design], axis=1) for h in half], axis=1)
 
 
 def healthy_only(made: AgeCells, parts: Terms) -> AgePosterior:
@@ -186,12 +183,12 @@ def _weighed(made: AgeCells, parts: Terms, found: list[tuple[Mode, Slope]]) -> A
     best = max(found, key=lambda each: each[0].data + each[0].prior + each[0].volume)
     dispersion = _dispersion(*best)
     evidence = np.array([_evidence(mode, slope, dispersion) for mode, slope in found])
-    kept: list[int] = []
+    tolerance, kept = min(1.0 + made.n / _TOLERATED, _TOLERANCE), list[int]()
     for k in np.argsort(-evidence, kind="stable"):
         twin = [j for j in kept if found[j][1].shape == found[k][1].shape and _alike(found[j], found[k])]
-        if not twin and evidence[k] > evidence.max() - _NEGLIGIBLE * _TOLERANCE:
+        if not twin and evidence[k] > evidence.max() - _NEGLIGIBLE * tolerance:
             kept.append(int(k))
-    weights = np.exp((evidence[kept] - evidence.max()) / _TOLERANCE)
+    weights = np.exp((evidence[kept] - evidence.max()) / tolerance)
     models = [Model(mode, slope.shape, _widened(mode, dispersion)) for mode, slope in (found[k] for k in kept)]
     return AgePosterior(made, parts, models, weights / weights.sum(), dispersion)
 

@@ -87,13 +87,14 @@ class Terms:
         ends = np.cumsum([0, *(term.size for term in self.each)])
         return [slice(int(low), int(high)) for low, high in pairwise(ends)]
 
-    def design(self, places: Floats, strata: Integers, parameters: Sequence[int] = range(SIZE)) -> list[Floats]:
-        """For each parameter the matrix, shape (places, coefficients), that makes it of all coefficients."""
-        made = [np.zeros((len(places), self.size)) for _ in parameters]
-        for term, where in zip(self.each, self.slices, strict=True):
-            if term.parameter in parameters:
-                made[list(parameters).index(term.parameter)][:, where] = term.at(places, strata)
-        return made
+    @property
+    def owners(self) -> Integers:
+        """Which parameter each coefficient belongs to, shape (coefficients,)."""
+        return np.repeat([term.parameter for term in self.each], [term.size for term in self.each])
+
+    def design(self, places: Floats, strata: Integers) -> Floats:
+        """Design matrix of all parameters side by side, shape (places, coefficients)."""
+        return np.hstack([term.at(places, strata) for term in self.each])
 
     def prior(self) -> tuple[Floats, Floats]:
         """Mean, and precision without what is learnt."""
