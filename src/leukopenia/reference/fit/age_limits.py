@@ -276,7 +276,7 @@ class LimitsByAge:
         if self.posterior is None:
             nothing = np.full(len(places), np.nan)
             each, flat = np.full((1, len(places), 3), np.nan), np.zeros((1, len(places), 3, 3))
-            return Curves(nothing, nothing, nothing, each, flat, np.ones(1), np.ones(4))
+            return Curves(nothing, nothing, nothing, each, flat, nothing, np.ones(1), np.ones(4))
         return self.posterior.curves(places, strata)
 
     def _known(self, places: Floats, strata: Integers, curves: Curves) -> NDArray[np.bool_]:

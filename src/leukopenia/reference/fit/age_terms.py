@@ -29,6 +29,9 @@ _ORDER = {LAMBDA: 1, CENTRE: 2, WIDTH: 2, LEFT_SHARE: 1, RIGHT_SHARE: 1}
 
 _FINENESS = {LAMBDA: 0.5, CENTRE: 1.0, WIDTH: 0.5, LEFT_SHARE: 0.5, RIGHT_SHARE: 0.5}
 _OF_DEVIATIONS = 0.4
+_SHARE_PRECISION = 2.0
+"""Against the prior of single fits: where explanations are near, the one with fewer ill is taken."""
+
 _SHARE_DEVIATION = 0.5
 _POWER_DEVIATION = 0.3
 _FIRST = 30.0
@@ -156,7 +159,8 @@ def _curve(parameter: int, basis: Basis, factors: Sequence[Floats], prior: Float
     size = basis.size
     mean = np.full(size, prior[0, parameter])
     # What a share can be is known at every age, what the median can be is not.
-    precision = prior[1, parameter] * (np.eye(size) if parameter in _SHARES else level(size))
+    own = _SHARE_PRECISION * np.eye(size) if parameter in _SHARES else level(size)
+    precision = prior[1, parameter] * own
     rough = roughness(size, _ORDER[parameter])
     return Term(parameter, basis, _everybody(factors), mean, precision, (rough,))
 
