@@ -1,5 +1,5 @@
 """Every benchmark, one after the other: cohorts, FHIR ingest, one patient, a million episodes explained, the worklist of
-100,000 persons, indirect reference limits, forecasts.
+100,000 persons, indirect reference limits, limits by age, forecasts.
 
 python benchmarks/all.py
 """
@@ -23,6 +23,7 @@ RUNS = (
     ("explain.py", "500_000"),
     ("monitor.py", "--persons", "100_000", "--drugs", "20"),
     ("reference.py", "--suites", "ribench", "stress", "held_out"),
+    ("reference_by_age.py",),
     ("forecast.py",),
     ("forecast_calibration.py",),
     ("forecast_skill.py",),

@@ -22,11 +22,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _SHAPES = 6
-_INFORMATIVE = 500.0
-"""For each step of the median: no shape is exact, and more results than this tell no more about it."""
+_INFORMATIVE = 20_000.0
+"""No shape of ours is exact: more results than about this tell no more about it."""
 
 _TOLERANCE, _TOLERATED = 5.0, 5_000.0
-"""Differences of log evidence count for less the more results there are, down to a fifth: the shapes are approximations,
+"""Differences of log evidence count for less the more results there are, down to a fifth: shapes are approximations,
 and many results would choose between them with a certainty that none deserves. Set so that intervals cover."""
 
 _ROUGH_ROUNDS, _NEAR = 4, 20.0
@@ -171,14 +171,14 @@ def healthy_only(made: AgeCells, parts: Terms) -> AgePosterior:
     return _weighed(made, parts, [(climb(slope, slope.mean.copy(), parts.strengths()), slope)])
 
 
-def mixed(made: AgeCells, parts: Terms, intervals: int) -> AgePosterior:
+def mixed(made: AgeCells, parts: Terms) -> AgePosterior:
     """The indirect curves: the mixture, started from single fits in windows of age, its shapes averaged."""
     found = windows(made)
     steady, free = path(found), path(found, jump=np.inf)
     starts = [steady] if np.allclose(steady, free) else [steady, free]
     rough = []
     for k in shapes(found, _SHAPES):
-        slope = Slope(made, parts, (int(SHAPES[k][0]), int(SHAPES[k][1])), _INFORMATIVE * intervals)
+        slope = Slope(made, parts, (int(SHAPES[k][0]), int(SHAPES[k][1])), _INFORMATIVE)
         for theta in starts:
             rough.append((climb(slope, coefficients(slope, found, theta), parts.strengths(), _ROUGH_ROUNDS), slope))
     best = max(_evidence(mode, slope, 1.0) for mode, slope in rough)

@@ -126,7 +126,7 @@ def _fitted(given: Sample, places: Floats, own: Integers, strata: Strata, method
     parts = _parts(low, high, intervals, strata, method)
     if method == "direct":
         return healthy_only(made, parts), made
-    return mixed(made, parts, intervals), made
+    return mixed(made, parts), made
 
 
 def _parts(low: float, high: float, intervals: int, strata: Strata, method: str) -> Terms:
