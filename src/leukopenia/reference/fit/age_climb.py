@@ -80,7 +80,7 @@ def _rows(
         data, _ = log_posterior(
             eta[r], left, right, edges, log_edges, counts[r], scale, flat, work, gradient[r], information[r]
         )
-        log_prior(eta[r], flat, pull, bend)
+        log_prior(eta[r], scale[1], flat, pull, bend)
         gradient[r] -= pull
         information[r] -= bend
         total += data

@@ -16,7 +16,7 @@ from leukopenia.reference.fit.mixture import shares, workspace
 from leukopenia.reference.fit.parts import ABSENT, SIZE
 from leukopenia.reference.fit.posterior import quantile
 from leukopenia.reference.fit.power import restore
-from leukopenia.reference.fit.search import SHAPES, label_cost
+from leukopenia.reference.fit.search import label_cost
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -78,9 +78,9 @@ class Curves:
 
     def intervals(self, z: float, confidence: float) -> Floats:
         """Credible interval of the value at a z-score, shape (ages, 2)."""
-        means, errors = self._logs(z)
+        means, errors = (np.ascontiguousarray(each.T) for each in self._logs(z))
         tails = (0.5 - confidence / 2, 0.5 + confidence / 2)
-        ends = [[quantile(self.weights, m, e, tail) for tail in tails] for m, e in zip(means.T, errors.T, strict=True)]
+        ends = [[quantile(self.weights, m, e, tail) for tail in tails] for m, e in zip(means, errors, strict=True)]
         return np.exp(np.array(ends)).reshape(-1, 2)
 
     def unsure(self, z: float) -> Floats:
@@ -177,8 +177,8 @@ def mixed(made: AgeCells, parts: Terms) -> AgePosterior:
     steady, free = path(found), path(found, jump=np.inf)
     starts = [steady] if np.allclose(steady, free) else [steady, free]
     rough = []
-    for k in shapes(found, _SHAPES):
-        slope = Slope(made, parts, (int(SHAPES[k][0]), int(SHAPES[k][1])), _INFORMATIVE)
+    for shape in shapes(found, _SHAPES):
+        slope = Slope(made, parts, shape, _INFORMATIVE)
         for theta in starts:
             rough.append((climb(slope, coefficients(slope, found, theta), parts.strengths(), _ROUGH_ROUNDS), slope))
     best = max(_evidence(mode, slope, 1.0) for mode, slope in rough)

@@ -95,13 +95,14 @@ def _moved(local: Posterior, scale: Floats) -> Floats:
     return theta
 
 
-def shapes(found: list[Window], number: int) -> list[int]:
-    """Indices of the pairs of shapes with the most evidence over all windows."""
-    evidence = np.zeros(len(SHAPES))
+def shapes(found: list[Window], number: int) -> list[tuple[int, int]]:
+    """Pairs of shapes, left and right, with the most evidence over all windows."""
+    pairs, place = np.unique(SHAPES[:, :2], axis=0, return_inverse=True)
+    evidence = np.zeros(len(pairs))
     for window in found:
-        own = np.bincount(window.shapes, weights=window.weights, minlength=len(SHAPES))
+        own = np.bincount(place[window.shapes], weights=window.weights, minlength=len(pairs))
         evidence += np.log(np.maximum(own, _LEAST_WEIGHT))
-    return [int(k) for k in np.argsort(-evidence, kind="stable")[:number]]
+    return [(int(pairs[k, 0]), int(pairs[k, 1])) for k in np.argsort(-evidence, kind="stable")[:number]]
 
 
 def path(found: list[Window], jump: float = _JUMP) -> Floats:

@@ -28,7 +28,7 @@ _FEWEST_VALUES = 8
 _STEP, _LEAST_STEPS, _MOST_STEPS = 0.45, 4, 40
 _PER_STEP = {"direct": 25, "indirect": 100}
 _ROWS_PER_STEP = 4
-_LIKE = np.array([[NORMAL, NORMAL]])
+_LIKE = np.array([[NORMAL, NORMAL, 0]])
 _VAGUE = {LAMBDA: 1.0, CENTRE: 1e-4, WIDTH: 1e-2}
 """Precisions of the direct priors, which only keep a fit to few results from running away."""
 
