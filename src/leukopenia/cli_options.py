@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,10 @@ Jurisdiction = Annotated[str, typer.Option(help="Whose monitoring rules apply: u
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+_MOMENT = 2.0
+"""Seconds of silence."""
+
+
 @contextmanager
 def stages() -> Iterator[Callable[[str], None]]:
     """Shows which stage is at work, on standard error, once it takes longer than a moment."""
@@ -47,6 +52,30 @@ def stages() -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("start")
         yield lambda stage: bar.update(task, description=stage)
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows how much is done, on standard error, once it takes longer than two seconds."""
+    if not sys.stderr.isatty():
+        yield lambda stage, done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task, began = bar.add_task("read", total=None), time.monotonic()
+
+    def show(stage: str, done: int, of: int) -> None:
+        bar.update(task, description=stage, completed=done, total=of or None)
+        if time.monotonic() - began > _MOMENT:
+            bar.start()
+
+    try:
+        yield show
+    finally:
+        bar.stop()
 
 
 def policy_of(file: Path | None, **changes: Any) -> Policy:

@@ -59,6 +59,12 @@ class MissingPartError(LeukopeniaError):
     exit_code = 7
 
 
+class RefusedError(LeukopeniaError):
+    """No limit can be estimated: too few results, all equal, rounded too coarsely, or the healthy cannot be told."""
+
+    exit_code = 8
+
+
 EXIT_CODES = {
     0: "success",
     1: "an error of the program itself",
@@ -68,6 +74,7 @@ EXIT_CODES = {
     5: OutputError.__doc__,
     6: KnowledgeError.__doc__,
     7: MissingPartError.__doc__,
+    8: RefusedError.__doc__,
     130: "interrupted by the user",
 }
 
@@ -80,6 +87,10 @@ REASONS = {
     "no_patient": "the record names no person",
     "no_person_row": "the person has records but no row of their own",
     "table_absent": "the source has no such table",
+    "no_stratum": "a column that parts the results is empty, or the age is below the first band",
+    "no_weight": "the result has no survey weight above 0",
+    "no_count": "the number of results with this value is no whole number",
+    "repeated": "a further result of a person who has one already",
     # harmonise
     "not_of_interest": "a test, drug or condition that bears on nothing here",
     "not_blood": "the specimen is not blood",

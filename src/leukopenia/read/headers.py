@@ -45,7 +45,7 @@ WORDS: dict[str, str] = {
     "flag": "flag abnormalflag interpretation lbnrind abnormal",
     "sex": "sex gender riagendr",
     "birth": "birth birthdate dob dateofbirth brthdtc",
-    "age": "age ageyears ageinyears ageatcollection ridageyr",
+    "age": "age ageyears ageinyears ageatcollection ridageyr agemonths ageinmonths agedays ageindays",
     "death": "death deathdate dod dateofdeath dthdtc",
 }
 """For each role, the headers that say it (small letters, no signs), the best first."""
@@ -140,8 +140,8 @@ def plan(names: Sequence[str], mapping: Mapping[str, Any]) -> Plan:
     MappingError
         A key or column that is not there, or no patient, test or result can be told.
     """
-    _check_keys(mapping)
-    roles = _roles(names, mapping)
+    check_keys(mapping)
+    roles = roles_of(names, mapping)
     if "patient" not in roles:
         raise _lacking("patient", names)
     settings = {key: mapping[key] for key in SETTINGS if mapping.get(key)}
@@ -154,7 +154,8 @@ def plan(names: Sequence[str], mapping: Mapping[str, Any]) -> Plan:
     return Plan(roles, analytes, settings)
 
 
-def _check_keys(mapping: Mapping[str, Any]) -> None:
+def check_keys(mapping: Mapping[str, Any]) -> None:
+    """Refuse a mapping with a word that is not one of `KEYS`."""
     unknown = [str(key) for key in mapping if key not in KEYS]
     if unknown:
         near = difflib.get_close_matches(unknown[0], KEYS, 1)
@@ -162,7 +163,8 @@ def _check_keys(mapping: Mapping[str, Any]) -> None:
         raise MappingError(f"The mapping has an unknown key {unknown[0]!r}.", "", f"{remedy}Known: {', '.join(KEYS)}.")
 
 
-def _roles(names: Sequence[str], mapping: Mapping[str, Any]) -> dict[str, str]:
+def roles_of(names: Sequence[str], mapping: Mapping[str, Any]) -> dict[str, str]:
+    """The column of each role that the user's words, else the headers, tell."""
     roles = {role: _mapped(role, mapping[role], names) for role in WORDS if mapping.get(role)}
     by_plain = {plain(name): name for name in reversed(names)}
     for role, words in WORDS.items():

@@ -120,10 +120,10 @@ def _issues(source: str, plan: Plan, names: list[str], notes: files.Notes) -> li
 
 
 def _with_patient(frame: Frame, plan: Plan) -> Frame:
-    return frame.with_columns(patient_id=_identifier(frame, plan.roles["patient"]))
+    return frame.with_columns(patient_id=identifier(frame, plan.roles["patient"]))
 
 
-def _identifier(frame: Frame, column: str) -> nw.Expr:
+def identifier(frame: Frame, column: str) -> nw.Expr:
     """Whole numbers stay numbers (also those stored as floats), all else stays text; empty is null."""
     dtype = frame.collect_schema()[column]
     if dtype.is_integer() or dtype.is_float():
@@ -140,11 +140,11 @@ def _with_time(frame: Frame, plan: Plan, engine: Engine) -> Frame:
     return frame.with_columns(time_precision=nw.col("minute_precision"))
 
 
-def _word(frame: Frame, column: str | None) -> nw.Expr:
+def word(frame: Frame, column: str | None) -> nw.Expr:
     return nw.lit("") if column is None else nw.col(column).cast(nw.String).fill_null("").str.strip_chars()
 
 
-def _with_value(frame: Frame, column: str, engine: Engine, number: str | None = None) -> Frame:
+def with_value(frame: Frame, column: str, engine: Engine, number: str | None = None) -> Frame:
     """Add `value` (a plain number) and `text` (else). `number` is a column for where the text is empty."""
     if frame.collect_schema()[column] != nw.String:
         frame = frame.with_columns(text=missing("String"))
@@ -169,24 +169,24 @@ def _digits(column: str) -> nw.Expr:
 def _long(frame: Frame, plan: Plan, engine: Engine) -> Frame:
     roles = plan.roles
     value = roles.get("value") or roles["number"]
-    frame = _with_value(frame, value, engine, roles.get("number") if roles.get("value") else None)
+    frame = with_value(frame, value, engine, roles.get("number") if roles.get("value") else None)
     frame = _with_limits(frame, roles, engine)
-    system, code = _coding(frame, roles, engine)
+    system, code = coding(frame, roles, engine)
     comparator = nw.lit("")
     for spelling, plain_spelling in _COMPARATORS.items() if "comparator" in roles else ():
-        said = _word(frame, roles["comparator"]) == spelling
+        said = word(frame, roles["comparator"]) == spelling
         comparator = nw.when(said).then(nw.lit(plain_spelling)).otherwise(comparator)
     columns = _base() | {
         "row_id": nw.col(LINE),
         "system": system,
         "code": code,
-        "name": _word(frame, roles.get("test")),
-        "specimen": _word(frame, roles.get("specimen")),
-        "unit": _word(frame, roles.get("unit")),
+        "name": word(frame, roles.get("test")),
+        "specimen": word(frame, roles.get("specimen")),
+        "unit": word(frame, roles.get("unit")),
         "low": nw.col("low_limit"),
         "high": nw.col("high_limit"),
         "comparator": comparator,
-        "flag": _word(frame, roles.get("flag")),
+        "flag": word(frame, roles.get("flag")),
     }
     return shape(frame, contracts.RAW_RESULTS, columns)
 
@@ -196,17 +196,17 @@ def _base() -> dict[str, nw.Expr]:
     return {"source": nw.lit(""), **{name: nw.col(name) for name in same}}
 
 
-def _coding(frame: Frame, roles: Mapping[str, str], engine: Engine) -> tuple[nw.Expr, nw.Expr]:
+def coding(frame: Frame, roles: Mapping[str, str], engine: Engine) -> tuple[nw.Expr, nw.Expr]:
     """System and code; a site's own codes are 'local', LOINC is known by its header or its look."""
     if "code" not in roles:
         return nw.lit(""), nw.lit("")
     names = frame.collect_schema().names()
-    code = _identifier(frame, roles["code"])
+    code = identifier(frame, roles["code"])
     number = frame.collect_schema()[roles["code"]].is_numeric()
     code = code.fill_null(0) if number else code.fill_null("")
     if "system" in roles:
         system = roles["system"]
-        return (_word(frame, system).str.to_lowercase() if system in names else nw.lit(header(system).lower())), code
+        return (word(frame, system).str.to_lowercase() if system in names else nw.lit(header(system).lower())), code
     some = engine.collect(frame.select(code=code.cast(nw.String)).head(1000))["code"].to_list()
     loinc = "loinc" in plain(header(roles["code"])) or (some and all(_LOINC.match(text) for text in some))
     return nw.lit("loinc" if loinc else "local"), code
@@ -260,12 +260,12 @@ def _wide(frame: Frame, plan: Plan, engine: Engine) -> Frame:
     numbers = {name: index for index, name in enumerate(frame.collect_schema().names())}
     parts = []
     for analyte in plan.analytes:
-        cell = _with_value(frame, analyte.column, engine)
+        cell = with_value(frame, analyte.column, engine)
         columns = _base() | {
             "row_id": nw.col(LINE) * CELLS + numbers[analyte.column],
             "code": nw.lit(""),
             "name": nw.lit(analyte.test),
-            "specimen": _word(frame, plan.roles.get("specimen")),
+            "specimen": word(frame, plan.roles.get("specimen")),
             "unit": nw.lit(analyte.unit),
         }
         filled = ~nw.col("value").is_null() | ~nw.col("text").is_null()

@@ -29,7 +29,7 @@ def persons(frame: Frame, line: str, plan: Plan, engine: Engine, source: str) ->
         frame = times.add(frame, "death_at", roles["death"], _date_settings(plan), engine)
     else:
         frame = frame.with_columns(death_at=missing("Int64"))
-    frame = frame.with_columns(sex_said=_sex(roles.get("sex")))
+    frame = frame.with_columns(sex_said=sex_word(roles.get("sex")))
     frame = frame.group_by("patient_id").agg(
         nw.col(line).min(),
         nw.col("birth_at").min(),
@@ -63,7 +63,7 @@ def _with_birth(frame: Frame, plan: Plan, engine: Engine) -> Frame:
         return times.add(frame, "birth_at", plan.roles["birth"], _date_settings(plan), engine)
     if "age" not in plan.roles:
         return frame.with_columns(birth_at=missing("Int64"), birth_at_precision=nw.lit("none"))
-    unit = _age_unit(plan)
+    unit = age_unit(plan)
     said = nw.col(plan.roles["age"]).cast(nw.String).str.strip_chars()
     # Ages are masked as '> 89': the next whole one stands for them, as it still tells an adult.
     frame = frame.with_columns(age_said=said.str.replace_all(r"^>\s*", ""), masked=said.str.starts_with(">"))
@@ -75,7 +75,8 @@ def _with_birth(frame: Frame, plan: Plan, engine: Engine) -> Frame:
     )
 
 
-def _age_unit(plan: Plan) -> str:
+def age_unit(plan: Plan) -> str:
+    """Years, months or days, as the mapping or the header says."""
     said = plain(header(plan.roles["age"]))
     guessed = "months" if "month" in said else "days" if "day" in said else "years"
     unit = str(plan.settings.get("age_unit", guessed))
@@ -84,7 +85,7 @@ def _age_unit(plan: Plan) -> str:
     return unit
 
 
-def _sex(column: str | None) -> nw.Expr:
+def sex_word(column: str | None) -> nw.Expr:
     """A word for the sex; null where nothing is said. NHANES codes men 1 and women 2."""
     if column is None:
         return missing("String")

@@ -48,7 +48,7 @@ def render(facts: Facts, redact_small_cells: bool = False) -> str:
         HTML.
     """
     shown = _redacted(facts) if redact_small_cells else _open(facts)
-    return _environment().get_template("page.html.j2").render(shown)
+    return environment().get_template("page.html.j2").render(shown)
 
 
 def _open(facts: Facts) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """The templates, compiled once. Everything printed is cleaned, then escaped; nothing is exempt."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
