@@ -78,7 +78,10 @@ def reference(
             memory_limit=memory_limit,
             progress=progress,
         )
-    for line in notes(found):
+    if target is not None and len({(one.analyte, one.unit) for one in found.limits}) > 1:
+        seen = ", ".join(sorted({one.analyte for one in found.limits})[:8])
+        raise UsageError("--against is the interval of one analyte.", f"Found: {seen}.", "Choose one with --analyte.")
+    for line in notes(found, output is not None):
         print(line, file=sys.stderr)
     for line in _json(found.limits, target) if as_json else lines(found.limits, target):
         print(line)
@@ -144,8 +147,8 @@ def _asked(
     return Asked(parts, edges, analytes, values, units, repeats, set_aside, mapping_of(map) or {})
 
 
-def notes(found: Estimated) -> Iterator[str]:
-    """What was held back, and which units were inferred: for the messages."""
+def notes(found: Estimated, written: bool) -> Iterator[str]:
+    """What was held back, which units were inferred, and what `run` cannot take of the table: for the messages."""
     for one in found.counted.aside:
         yield f"leukopenia: set aside, {one.words}: {one.n}"
     for analyte, unit in found.counted.inferred.items():
@@ -153,6 +156,18 @@ def notes(found: Estimated) -> Iterator[str]:
     refused = sum(one.refused for one in found.limits)
     if 0 < refused < len(found.limits):
         yield f"leukopenia: {refused} of {len(found.limits)} strata give no limits; their verdicts say why."
+    if written:
+        yield from _not_for_run(found)
+
+
+def _not_for_run(found: Estimated) -> Iterator[str]:
+    from leukopenia import knowledge
+
+    known = {row["analyte"] for row in knowledge.load()["analytes"]}
+    if strange := sorted({one.analyte for one in found.limits} - known):
+        yield f"leukopenia: run --limits knows no {', '.join(strange[:5])}; choose with --analyte."
+    if others := [part for part in found.counted.parts if part not in ("sex", "age")]:
+        yield f"leukopenia: run --limits tells people apart by sex and age alone, not by {', '.join(others)}."
 
 
 def _json(found: Iterable[Limits], target: Interval | None) -> Iterator[str]:
@@ -183,6 +198,7 @@ def name_of(one: Limits) -> str:
 
 def _in_full(one: Limits, target: Interval | None) -> Iterator[str]:
     from leukopenia.reference_limits import compared
+    from leukopenia.report.reference_plots import number
 
     yield name_of(one)
     yield f"   {one.verdict}"
@@ -198,17 +214,15 @@ def _in_full(one: Limits, target: Interval | None) -> Iterator[str]:
 
 
 def _ends(ends: Sequence[float]) -> str:
+    from leukopenia.report.reference_plots import number
+
     low, high = (number(end) if math.isfinite(end) else "?" for end in ends)
     return f"{low} to {high}"
 
 
-def number(value: float) -> str:
-    """Three digits that mean something."""
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
 def _cells(one: Limits, target: Interval | None) -> list[str]:
     from leukopenia.reference_limits import compared
+    from leukopenia.report.reference_plots import number
 
     pairs = ((one.lower, one.lower_interval), (one.upper, one.upper_interval))
     limits = [f"{number(limit)} ({_ends(ends)})" if math.isfinite(limit) else "" for limit, ends in pairs]

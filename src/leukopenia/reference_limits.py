@@ -19,6 +19,9 @@ YEAR = 8766
 """Hours."""
 
 _ADULT = (18.0, 19.0)
+_CHILD = 12.0
+"""Years; rows of pregnant women name no age."""
+
 _DIGITS = 6
 _COLUMNS = {
     "analyte": pl.String,
@@ -228,4 +231,6 @@ def _meets(row: Mapping[str, str], one: Limits) -> bool:
         return False
     low, high = one.ages or _ADULT
     begin, end = int(row["age_from_hours"]) / YEAR, int(row["age_to_hours"]) / YEAR
+    if row["context"] == "pregnant":
+        begin = _CHILD
     return begin < high and low < end

@@ -259,7 +259,7 @@ def _parted(
             frame = _aged(frame, layout, engine).with_columns(_band("years", asked.ages).alias(f"part_{place}"))
             unknown = when(col("years").is_null()).then(lit("age_unknown")).otherwise(lit("no_stratum"))
         else:
-            frame = frame.with_columns(_part(part, roles, names).alias(f"part_{place}"))
+            frame = frame.with_columns(_part(part, roles, frame, names).alias(f"part_{place}"))
             unknown = lit("no_stratum")
         unfit = when(col(f"part_{place}").is_null()).then(unknown).otherwise(unfit)
     numbers = {name: MARK + column for name, column in _numbers(layout).items()}
@@ -291,11 +291,16 @@ def _timed(frame: Frame, layout: Layout, asked: Asked, engine: Engine) -> Frame:
     return times.add(frame, "minute", roles["time"], layout.plan.settings, engine)
 
 
-def _part(part: str, roles: Mapping[str, str], names: Sequence[str]) -> nw.Expr:
+def _part(part: str, roles: Mapping[str, str], frame: Frame, names: Sequence[str]) -> nw.Expr:
+    """What a row says of one column of `by`, as text; null where it is empty."""
     if part == "sex" and "sex" in roles:
         sex = results_persons.sex_word(roles["sex"])
         return when(sex.is_in(["male", "female"])).then(sex)
-    text = col(MARK + _named(part, names)).cast(nw.String).str.strip_chars()
+    column = MARK + _named(part, names)
+    text = col(column).cast(nw.String).str.strip_chars()
+    if frame.collect_schema()[column].is_float():
+        whole = col(column) == col(column).floor()
+        text = when(whole).then(col(column).cast(nw.Int64).cast(nw.String)).otherwise(text)
     return when(text != "").then(text)
 
 
@@ -450,8 +455,8 @@ def _refusal(wrong: Sequence[Aside], found: Sequence[Signal]) -> MappingError:
     reasons = {one.reason for one in wrong}
     remedies = []
     if {"unknown_unit", "ambiguous_unit"} & reasons:
-        units = sorted({one.unit or "none" for one in found})
-        said += f". Units seen: {', '.join(units[:8])}"
+        units = [f"{one.analyte} in {one.unit or 'no unit'}" for one in found if one.aside in REFUSED]
+        said += f" ({', '.join(units[:8])})"
         remedies.append("Give the unit with --unit, or convert first.")
     if reasons & {"unreadable_result", "implausible_value", "no_count"}:
         remedies.append("Mend them: units, missing codes such as -9, words in place of numbers.")

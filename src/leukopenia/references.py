@@ -137,7 +137,9 @@ class Limits:
         if self.ages is None:
             return ""
         low, high = self.ages
-        return f"{low:g} years and over" if math.isinf(high) else f"{low:g} to {high:g} years"
+        return (
+            f"{low:g} {'year' if low == 1 else 'years'} and over" if math.isinf(high) else f"{low:g} to {high:g} years"
+        )
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,10 @@ def _fit(task: tuple[Floats, NDArray[np.bool_], Floats, Floats | None, Terms, bo
     from leukopenia.reference.estimation import estimate
 
     values, below, n, weights, terms, drawn = task
+    if weights is not None and terms.method != "indirect":
+        # The direct methods take a survey person by person.
+        each = np.repeat(np.arange(len(n)), n.astype(np.int64))
+        values, below, weights, n = values[each], below[each], weights[each], np.ones(len(each))
     censored = float(n[below].sum())
     bound = max([*values[below], *_given(terms.detection_limit)], default=None)
     method = "nonparametric" if censored and terms.method == "direct" else terms.method
@@ -276,7 +282,7 @@ def _fit(task: tuple[Floats, NDArray[np.bool_], Floats, Floats | None, Terms, bo
     except UsageError as error:
         return _refused(terms, n, censored, f"{error.problem} {error.remedy}".strip())
     said = found.verdict + _beyond(found.limits, found.percentiles, bound, method)
-    if found.refused and "enough" not in said:
+    if found.refused and "equal" in said and "enough" not in said:
         said += f" {found.enough} results that differ would be enough."
     return Limits(
         *("", "", {}, None, found.method, float(n.sum()), censored),

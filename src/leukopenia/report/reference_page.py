@@ -119,16 +119,23 @@ def render(
             strata=strata,
             shown=strata[:MOST_SHOWN],
             source=source,
+            unit=_shared_unit(strata),
             confidence=f"{confidence:.0%}",
             aside=aside,
             inferred=inferred,
-            target=None if target is None else f"{number(target[0])} to {number(target[1])}",
+            target=None if target is None else f"{target[0]:g} to {target[1]:g}",
             footnotes=Footnotes(citations),
             version=version,
             limit=_limit,
             share=lambda value: f"{value:.0%}" if math.isfinite(value) else "",
         )
     )
+
+
+def _shared_unit(strata: Sequence[Stratum]) -> str:
+    """The unit of all strata; empty where they differ."""
+    units = {one.unit for one in strata}
+    return units.pop().replace("10^9", "10⁹") if len(units) == 1 else ""
 
 
 def _limit(limit: Limit) -> str:

@@ -103,7 +103,7 @@ class Verification:
 
 def number(value: float) -> str:
     """Three digits that mean something."""
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _unit(unit: str) -> str:
@@ -313,7 +313,7 @@ def verification(shown: Verification, key: str) -> str:
 
 def _compared(row: Against) -> str:
     colour = f"{row.colour}, {_LIGHTS[row.colour]}" if row.colour else _LIGHTS[""]
-    return f"{row.side} limit {number(row.limit)} against {number(row.target)}: {colour}"
+    return f"{row.side} limit {number(row.limit)} against {row.target:g}: {colour}"
 
 
 def _against(row: Against, x: Axis, y: float) -> Iterator[str]:
@@ -325,7 +325,7 @@ def _against(row: Against, x: Axis, y: float) -> Iterator[str]:
         yield svg.box(left, y, right - left, 40, "target-range", "permissible uncertainty of the given limit")
     if math.isfinite(row.target):
         yield svg.upright(x.at(row.target), y, y + 40, "target-line")
-        yield svg.label(x.at(row.target), y + 52, f"given {number(row.target)}", "tick", "middle")
+        yield svg.label(x.at(row.target), y + 52, f"given {row.target:g}", "tick", "middle")
     if all(map(math.isfinite, row.limit_range)):
         left, right = map(x.at, row.limit_range)
         ends = f"M{left:g} {y + 15:g}v10M{right:g} {y + 15:g}v10"
