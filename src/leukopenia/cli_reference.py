@@ -210,7 +210,7 @@ def _in_full(one: Limits, target: Interval | None) -> Iterator[str]:
         yield f"   percentile {p:<5g} {number(limit):>7}   {one.confidence:.0%} interval {_ends(ends)}"
     if target is not None:
         for side, light in zip(("lower", "upper"), compared(one, target), strict=True):
-            yield f"   {side} limit against {number(light.target)}: {_LIGHTS[light.colour]}"
+            yield f"   {side} limit against {light.target:g}: {_LIGHTS[light.colour]}"
 
 
 def _ends(ends: Sequence[float]) -> str:

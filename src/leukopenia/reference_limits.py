@@ -92,7 +92,7 @@ def table(found: Sequence[Limits]) -> pl.DataFrame:
 
 
 def _free(name: str) -> str:
-    return f"by_{name}" if name in _COLUMNS else name
+    return f"by_{name}" if name in _COLUMNS and name != "sex" else name
 
 
 def _row(one: Limits, others: Iterable[str]) -> Row:

@@ -7,10 +7,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 import leukopenia as lk
-from leukopenia import simulate
+from leukopenia import knowledge, reference_pictures, references, simulate
+from leukopenia.reference_results import Asked
+from leukopenia.references import Terms
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -103,3 +107,24 @@ def test_the_report_prints(browser: sync_api.Browser, page_file: Path) -> None:
     page.emulate_media(media="print")
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.close()
+
+
+def test_the_page_of_reference_limits_stands_alone_and_fits(browser: sync_api.Browser, tmp_path: Path) -> None:
+    table = pl.DataFrame({"wbc": np.random.default_rng(1).lognormal(1.8, 0.25, 2000).round(1)})
+    table.write_parquet(tmp_path / "wbc.parquet")
+    asked = Asked(units=("K/uL",))
+    found = references.of_file(tmp_path / "wbc.parquet", asked, Terms(), knowledge.load(), drawn=True)
+    file = tmp_path / "limits.html"
+    file.write_text(reference_pictures.page(found, "wbc.parquet", (4.0, 10.0)), encoding="utf-8")
+    for width in (390, 1280):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        asked_for: list[str] = []
+        said: list[str] = []
+        page.on("request", lambda request, seen=asked_for: seen.append(request.url))
+        page.on("console", lambda message, seen=said: seen.append(message.text))
+        page.goto(file.as_uri())
+        assert (asked_for, said) == ([file.as_uri()], [])
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.get_by_role("img", name="results and their limits").is_visible()
+        assert page.locator("table.published tbody tr").count() > 4
+        page.close()

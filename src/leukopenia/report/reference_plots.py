@@ -21,6 +21,12 @@ WIDTH = 640.0
 _LEFT, _RIGHT = 56.0, 624.0
 _TOP, _BOTTOM = 46.0, 250.0
 _MOST_BARS = 60
+_LETTER = 7.2
+"""Width of a bold letter, generously."""
+
+_FEW = 4
+"""Limits up to which each is told with its interval."""
+
 _DRAWN = 0.997
 """Share of the results within the histogram; the rest are counted in words."""
 
@@ -166,21 +172,23 @@ def _part(name: str, edges: Floats, density: Floats, x: Axis, y: Axis) -> str:
 
 
 def _limits(shown: Histogram, x: Axis) -> Iterator[str]:
-    """Each limit as a line with the band of its interval; its label above, apart from that of its neighbour."""
-    known = [(p, limit, ends) for p, limit, ends in shown.limits if x.low <= limit <= x.high]
-    taken = -math.inf
-    for p, limit, (low, high) in sorted(known, key=lambda one: one[1]):
-        at = x.at(limit)
+    """Each limit as a line with the band of its interval; labels above, moved apart where they are near."""
+    known = [one for one in shown.limits if x.low <= one[1] <= x.high]
+    names = [_limit_name(limit, ends, len(known)) for _, limit, ends in known]
+    half = max([30.0, *(_LETTER * len(name) / 2 for name in names)])
+    centres = svg.spread([max(x.at(limit), half) for _, limit, _ in known], 2 * half + 4, WIDTH - half)
+    for (p, limit, (low, high)), name, centre in zip(known, names, centres, strict=True):
         if math.isfinite(low) and math.isfinite(high):
             left, right = x.at(max(low, x.low)), x.at(min(high, x.high))
             yield svg.box(left, _TOP, right - left, _BOTTOM - _TOP, "interval", f"{shown.confidence:.0%} interval")
-        yield svg.upright(at, _TOP, _BOTTOM, "limit-line")
-        text = f"{number(limit)} ({_ends(low, high)})"
-        half = max(3.4 * len(text), 34.0)
-        centre = min(max(at, taken + half + 6, _LEFT + half - 50), _RIGHT + 10 - half)
-        yield svg.label(centre, _TOP - 20, text, "limit-name", "middle")
-        yield svg.label(centre, _TOP - 6, f"percentile {p:g}", "tick", "middle")
-        taken = centre + half
+        yield svg.upright(x.at(limit), _TOP, _BOTTOM, "limit-line")
+        yield svg.label(centre, _TOP - 20, name, "limit-name", "middle")
+        yield svg.label(centre, _TOP - 6, f"percentile {p:g}" if len(known) <= _FEW else f"{p:g} %", "tick", "middle")
+
+
+def _limit_name(limit: float, ends: tuple[float, float], of: int) -> str:
+    """With its interval, where there is room."""
+    return f"{number(limit)} ({_ends(*ends)})" if of <= _FEW else number(limit)
 
 
 def _ends(low: float, high: float) -> str:
