@@ -35,7 +35,9 @@ def reference(
     method: Annotated[
         str, typer.Option(help="indirect (routine results), or of healthy persons: direct, " + ", ".join(_METHODS[2:]))
     ] = "indirect",
-    by: Annotated[str, typer.Option(help="Columns that part the results: sex,age,ward.")] = "",
+    by: Annotated[
+        str, typer.Option(help="Columns that part the results: sex,age,ward. age alone, without --ages: smooth curves.")
+    ] = "",
     ages: Annotated[str, typer.Option(help="Where age bands begin, in years: 0,1,6,12,18,65.")] = "",
     analyte: Annotated[
         list[str] | None, typer.Option(help="Which tests; or what the values are, where no column says. Repeatable.")
@@ -141,8 +143,6 @@ def _asked(
 
     if repeats not in REPEATS:
         raise UsageError(f"--repeats cannot be {repeats!r}.", "", f"Choose {' or '.join(REPEATS)}.")
-    if "age" in parts and not edges:
-        raise UsageError("Age bands need their beginnings.", "", "For example: --ages 0,1,6,12,18,65")
     analytes, values, units = (tuple(given or ()) for given in (analyte, value, unit))
     return Asked(parts, edges, analytes, values, units, repeats, set_aside, mapping_of(map) or {})
 
@@ -258,7 +258,7 @@ def _write(
     if plot is not None:
         from leukopenia.reference_pictures import drawing
 
-        outputs.write_text(plot, drawing(found.limits, target))
+        outputs.write_text(plot, drawing(found, target))
     if report is not None:
         from leukopenia.reference_pictures import page
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from leukopenia import knowledge
 from leukopenia.contracts import Knowledge
 from leukopenia.errors import UsageError
+from leukopenia.reference_curves import Curves
 from leukopenia.reference_limits import Published, compared, published
 from leukopenia.references import Estimated, Limits
 from leukopenia.report import reference_page
 from leukopenia.report.reference_page import Light, Stratum
-from leukopenia.report.reference_plots import Against, Histogram, Verification, histogram, stacked, verification
+from leukopenia.report.reference_plots import (
+    Against,
+    AgeCurves,
+    Histogram,
+    Verification,
+    age_chart,
+    histogram,
+    stacked,
+    verification,
+)
 from leukopenia.report.words import ANALYTES
 
 MOST_DRAWN = 12
@@ -21,29 +30,35 @@ MOST_DRAWN = 12
 Interval = tuple[float, float]
 
 
-def name_of(one: Limits) -> str:
+def name_of(one: Limits | Curves) -> str:
     """Analyte and stratum in words."""
-    return ", ".join(
-        filter(None, (ANALYTES.get(one.analyte, one.analyte), *map(str, one.strata.values()), one.age_words))
-    )
+    ages = one.age_words if isinstance(one, Limits) else ""
+    return ", ".join(filter(None, (ANALYTES.get(one.analyte, one.analyte), *map(str, one.strata.values()), ages)))
 
 
-def drawing(found: Sequence[Limits], target: Interval | None = None) -> str:
-    """The histogram of each stratum, and below it its limits against a target; one SVG file.
+def chart(one: Curves, place: int, confidence: float) -> str:
+    """Percentiles by age of one stratum."""
+    band = (one.band[:, 0], one.band[:, 1])
+    shown = AgeCurves(name_of(one), one.unit, one.ages, one.percentiles, band, confidence)
+    return age_chart(shown, f"a{place}")
+
+
+def drawing(found: Estimated, target: Interval | None = None) -> str:
+    """Percentiles by age, or the histogram of each stratum and below it its limits against a target; one SVG file.
 
     Raises
     ------
     UsageError
         More strata than can be looked at.
     """
-    shown = [one for one in found if one.cells is not None]
-    if len(shown) > MOST_DRAWN:
+    shown = [one for one in found.limits if one.cells is not None]
+    if max(len(shown), len(found.curves)) > MOST_DRAWN:
         raise UsageError(
-            f"{len(shown)} strata are too many for one drawing.",
+            f"{max(len(shown), len(found.curves))} strata are too many for one drawing.",
             f"At most {MOST_DRAWN}.",
             "Choose with --analyte, part less, or write a page with --report.",
         )
-    made = []
+    made = [(name_of(one), chart(one, place, found.limits[0].confidence)) for place, one in enumerate(found.curves)]
     for place, one in enumerate(shown):
         made.append((f"{name_of(one)}: {one.n:,.0f} results, {one.method}", histogram(as_histogram(one), f"h{place}")))
         if target is not None and not one.refused:
@@ -93,6 +108,9 @@ def page(found: Estimated, source: str, target: Interval | None = None) -> str:
         target=target,
         citations={name: knowledge.citation(name) for name in knowledge.references()},
         version=knowledge.version(),
+        charts=[
+            (name_of(one), chart(one, place, found.limits[0].confidence)) for place, one in enumerate(found.curves)
+        ],
     )
 
 
@@ -127,7 +145,7 @@ def _light(row: Published) -> Light:
         high=given["high"],
         sex=given["sex"],
         context=given["context"].replace("_", " "),
-        population=given.get("population") or given["set"],
+        population=given["population"],
         percentiles=given["percentiles"],
         n=given["n"],
         note=given["note"],

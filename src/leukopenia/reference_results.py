@@ -61,7 +61,7 @@ class Asked:
     by : tuple of str
         Columns that part the results; sex and age are known by any of their headers.
     ages : tuple of float
-        Where age bands begin, in years, in rising order; empty: no bands.
+        Where age bands begin, in years, in rising order; empty: no bands, and with age in `by` the age itself.
     analytes : tuple of str
         Those wanted; empty: all. Names them where the file has no column that does.
     values, units : tuple of str
@@ -88,6 +88,11 @@ class Asked:
         """What parts the results: `by`, and the age where there are bands."""
         return self.by if not self.ages or "age" in self.by else (*self.by, "age")
 
+    @property
+    def smooth(self) -> bool:
+        """Whether limits are asked for as functions of age."""
+        return "age" in self.by and not self.ages
+
 
 @dataclass(frozen=True)
 class Aside:
@@ -110,8 +115,8 @@ class Counted:
     Attributes
     ----------
     rows : polars.DataFrame
-        analyte, unit, one column for each of `parts` (age: where the band begins), value, below (values of results
-        that are only known to be lower), n, and weight where there is one; sorted.
+        analyte, unit, one column for each of `parts` (age: where the band begins, or the age), value, below (the true
+        result is lower than the value), n, and weight where there is one; sorted.
     parts : tuple of str
     aside : list of Aside
     inferred : dict of str to str
@@ -256,7 +261,8 @@ def _parted(
     unfit: nw.Expr = lit("")
     for place, part in enumerate(asked.parts):
         if part == "age":
-            frame = _aged(frame, layout, engine).with_columns(_band("years", asked.ages).alias(f"part_{place}"))
+            age = _fine_age() if asked.smooth else _band("years", asked.ages)
+            frame = _aged(frame, layout, engine, asked.smooth).with_columns(age.alias(f"part_{place}"))
             unknown = when(col("years").is_null()).then(lit("age_unknown")).otherwise(lit("no_stratum"))
         else:
             frame = frame.with_columns(_part(part, roles, frame, names).alias(f"part_{place}"))
@@ -304,8 +310,8 @@ def _part(part: str, roles: Mapping[str, str], frame: Frame, names: Sequence[str
     return when(text != "").then(text)
 
 
-def _aged(frame: Frame, layout: Layout, engine: Engine) -> Frame:
-    """Add `years`, from an age, else from birth and time."""
+def _aged(frame: Frame, layout: Layout, engine: Engine, exact: bool) -> Frame:
+    """Add `years`, from an age, else from birth and time; exact: half a year more where all are completed years."""
     roles = layout.plan.roles
     if "age" in roles:
         # Ages are masked as '> 89'.
@@ -313,7 +319,8 @@ def _aged(frame: Frame, layout: Layout, engine: Engine) -> Frame:
         frame = engine.numbers(frame.with_columns(age_said=text), {"age_number": "age_said"})
         a_year = {"years": 1.0, "months": 12.0, "days": 365.25}[results_persons.age_unit(layout.plan)]
         known = col("age_number").is_finite() & (col("age_number") >= 0)
-        return frame.with_columns(years=when(known).then(col("age_number") / a_year))
+        half = 0.5 if exact and a_year == 1.0 and _all_whole(frame.filter(known), engine) else 0.0
+        return frame.with_columns(years=when(known).then(col("age_number") / a_year + half))
     if "birth" not in roles or "time" not in roles:
         raise MappingError(
             "Nothing says how old people are.",
@@ -325,6 +332,17 @@ def _aged(frame: Frame, layout: Layout, engine: Engine) -> Frame:
     return frame.with_columns(
         years=when(col("minute") >= col("birth_at")).then((col("minute") - col("birth_at")) / YEAR)
     )
+
+
+def _all_whole(frame: Frame, engine: Engine) -> bool:
+    part = (col("age_number") - col("age_number").floor()).max()
+    return not engine.collect(frame.select(part=part)).item()
+
+
+def _fine_age() -> nw.Expr:
+    """An age by the hour below two years, else by a hundredth of a year, so that equal results come together."""
+    by_hour = (col("years") * 8766).floor() / lit(8766.0)
+    return when(col("years") < 2).then(by_hour).otherwise((col("years") * 100).floor() / lit(100.0))
 
 
 def _band(years: str, ages: Sequence[float]) -> nw.Expr:

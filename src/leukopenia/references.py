@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,14 @@ from leukopenia.engine import open_engine
 from leukopenia.errors import UsageError
 from leukopenia.reference_results import Asked, Counted, count
 
+if TYPE_CHECKING:
+    from leukopenia.reference_curves import Curves
+
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
 _BY_RANK = "This method needs every value: use the nonparametric one."
+_HOURS_A_YEAR = 8766
 _FEW = 64
 """Strata below which other processes cost more than they bring."""
 
@@ -137,17 +141,29 @@ class Limits:
         if self.ages is None:
             return ""
         low, high = self.ages
-        return (
-            f"{low:g} {'year' if low == 1 else 'years'} and over" if math.isinf(high) else f"{low:g} to {high:g} years"
-        )
+        if math.isinf(high):
+            return f"{_age(low)} and over"
+        begin, end = _age(low), _age(high)
+        return f"{begin.removesuffix(' years') if end.endswith('years') else begin} to {end}"
+
+
+def _age(years: float) -> str:
+    """An age in the unit in which people say it."""
+    hours = years * _HOURS_A_YEAR
+    if years == 0 or years >= 2 or years == 1:
+        return f"{years:g} year{'' if years == 1 else 's'}"
+    if hours < 72:
+        return f"{hours:.0f} hours"
+    return f"{hours / 24:.0f} days" if hours < 60 * 24 else f"{years * 12:.0f} months"
 
 
 @dataclass(frozen=True)
 class Estimated:
-    """Limits of all strata, and what was held back."""
+    """Limits of all strata, what was held back, and the curves where limits are functions of age."""
 
     limits: list[Limits]
     counted: Counted
+    curves: Sequence[Curves] = ()
 
 
 def of_file(
@@ -188,11 +204,19 @@ def of_file(
         The file cannot be read, or its results cannot be used; see `reference_results.count`. A stratum that gives no
         limits is no error: its verdict says why.
     """
+    from leukopenia import reference_curves
+
     check(terms)
+    if asked.smooth:
+        reference_curves.check(terms)
     engine = open_engine("duckdb", memory_limit=memory_limit)
     with TemporaryDirectory(prefix="leukopenia-stage-") as stage, closing(engine):
         progress("read", 0, 0)
         counted = count(path, asked, engine, Path(stage), knowledge)
+    if asked.smooth:
+        progress("estimate", 0, 0)
+        limits, curves = reference_curves.estimate(counted, terms)
+        return Estimated(limits, counted, curves)
     tasks = list(_strata(counted, asked))
     fits = _fits([(task.values, task.below, task.n, task.weights, terms, drawn) for task in tasks], jobs, progress)
     return Estimated([task.named(fit) for task, fit in zip(tasks, fits, strict=True)], counted)

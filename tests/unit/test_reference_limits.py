@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import polars as pl
 import pytest
 
 import leukopenia as lk
+from leukopenia import estimated as estimated_limits
 from leukopenia import knowledge, reference_limits, reference_pictures, references
 from leukopenia.errors import UsageError
-from leukopenia.reference_results import Asked
+from leukopenia.reference_results import Asked, Counted
 from leukopenia.references import Estimated, Limits, Terms
 from leukopenia.report import reference_plots
 
+NOTHING = Counted(pl.DataFrame(), (), [], {})
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -185,7 +188,8 @@ def test_published_intervals_fit_sex_and_age(tmp_path: Path) -> None:
     table = pl.DataFrame({"wbc": results(), "unit": ["K/uL"] * 3000, "sex": ["M"] * 3000, "age": [2] * 3000})
     boys = estimated(tmp_path, table, by=("sex",), ages=(1, 3)).limits[0]
     rows = [row.row for row in reference_limits.published(boys, knowledge.load())]
-    assert [row["interval_id"] for row in rows if row["context"] == "general"] == ["nhanes-wbc-any-1y-3y"]
+    assert "nhanes-wbc-any-1y-3y" in {row["interval_id"] for row in rows}
+    assert all(row["sex"] in ("any", "male") and int(row["age_from_hours"]) < 3 * 8766 for row in rows)
     assert not any(row["context"] == "pregnant" for row in rows)
 
 
@@ -199,7 +203,7 @@ def parsed(drawn: str) -> ET.Element:
 
 
 def test_the_drawing_is_one_svg_with_words_for_those_who_cannot_see_it(one: Limits) -> None:
-    tree = parsed(reference_pictures.drawing([one], (4.0, 10.0)))
+    tree = parsed(reference_pictures.drawing(Estimated([one], NOTHING), (4.0, 10.0)))
     assert tree.tag == f"{SVG}svg"
     assert not list(tree.iter(f"{SVG}script"))
     said = " ".join(text for desc in tree.iter(f"{SVG}desc") for text in desc.itertext())
@@ -225,14 +229,14 @@ def test_labels_of_near_limits_do_not_overlap(near: tuple[float, ...]) -> None:
 def test_markup_in_the_data_stays_text(tmp_path: Path) -> None:
     table = pl.DataFrame({"value": results(), "ward": ["<script>alert(1)</script>"] * 3000})
     found = estimated(tmp_path, table, by=("ward",))
-    tree = parsed(reference_pictures.drawing(found.limits))
+    tree = parsed(reference_pictures.drawing(found))
     assert not list(tree.iter(f"{SVG}script"))
     assert "<script" not in reference_pictures.page(found, "<script>.csv")
 
 
 def test_too_many_drawings_are_refused(one: Limits) -> None:
     with pytest.raises(UsageError, match="too many"):
-        reference_pictures.drawing([one] * 13)
+        reference_pictures.drawing(Estimated([one] * 13, NOTHING))
 
 
 def test_percentiles_by_age_are_drawn_with_the_band_of_the_lowest() -> None:
@@ -261,3 +265,69 @@ def test_the_page_lists_strata_sources_and_what_was_left_out(tmp_path: Path) -> 
     assert "not resulted by the laboratory" in page
     assert knowledge.citation("nhanes_2011_2018")[:40] in page
     assert "Held against 4 to 10" in page
+
+
+@pytest.mark.parametrize(
+    ("ages", "said"),
+    [
+        ((18.0, 65.0), "18 to 65 years"),
+        ((0.0, 1.0), "0 years to 1 year"),
+        ((1.0, math.inf), "1 year and over"),
+        ((65.0, math.inf), "65 years and over"),
+        ((17 / 12, 2.0), "17 months to 2 years"),
+        ((0.0, 28 * 24 / 8766), "0 years to 28 days"),
+        ((4.5, 8.5), "4.5 to 8.5 years"),
+    ],
+)
+def test_ages_in_words(one: Limits, ages: tuple[float, float], said: str) -> None:
+    assert replace(one, ages=ages).age_words == said
+
+
+def growing(n: int = 3000) -> pl.DataFrame:
+    """Healthy children whose counts rise with age, boys a tenth higher."""
+    draw = np.random.default_rng(3)
+    ages, boys = draw.uniform(1, 18, n), draw.random(n) < 0.5
+    values = (3 + 0.15 * ages) * (1 + 0.1 * boys) * draw.lognormal(0, 0.2, n)
+    return pl.DataFrame({"anc": values.round(2), "age": ages, "sex": np.where(boys, "M", "F")})
+
+
+def test_limits_follow_the_age_without_bands(tmp_path: Path) -> None:
+    found = estimated(tmp_path, growing(), Terms("direct"), by=("sex", "age"), units=("10*9/L",))
+    assert [dict(curve.strata) for curve in found.curves] == [{"sex": "female"}, {"sex": "male"}]
+    girls = found.curves[0]
+    truth = (3 + 0.15 * girls.ages) * math.exp(-1.96 * 0.2)
+    assert np.nanmax(np.abs(girls.percentiles[2.5] / truth - 1)) < 0.12
+    mine = [row for row in found.limits if row.sex == "female"]
+    assert mine[0].ages is not None and mine[-1].ages is not None
+    assert [row.ages[1] for row in mine[:-1] if row.ages] == [row.ages[0] for row in mine[1:] if row.ages]
+    assert mine[0].lower < mine[-1].lower
+    assert all(low < row.lower < high for row in mine for low, high in [row.lower_interval])
+    assert sum(row.n for row in found.limits) == pytest.approx(3000, abs=30)
+    tree = parsed(reference_pictures.drawing(found))
+    assert len(list(tree.iter(f"{SVG}polygon"))) == 2
+    assert "Percentiles by age" in reference_pictures.page(found, "children.csv")
+
+
+def test_the_bands_of_curves_are_limits_for_run(tmp_path: Path) -> None:
+    found = estimated(tmp_path, growing(), Terms("direct"), by=("age",), units=("10*9/L",))
+    rows = estimated_limits.rows(reference_limits.table(found.limits), knowledge.load())
+    assert len(rows) == len(found.limits) > 1
+    assert {row["analyte"] for row in rows} == {"neutrophils"}
+
+
+def test_too_few_for_curves_is_a_refusal_in_words(tmp_path: Path) -> None:
+    found = estimated(tmp_path, growing(60), by=("age",)).limits
+    assert [row.refused for row in found] == [True]
+    assert "would be enough" in found[0].verdict
+
+
+def test_completed_years_are_taken_in_their_middle(tmp_path: Path) -> None:
+    table = pl.DataFrame({"value": [4.0, 5.0], "age": [3, 4]})
+    found = estimated(tmp_path, table, Terms("direct"), by=("age",))
+    assert found.counted.rows["age"].to_list() == [3.5, 4.5]
+
+
+@pytest.mark.parametrize("terms", [Terms("robust"), Terms(detection_limit=0.1)])
+def test_curves_take_no_such_terms(tmp_path: Path, terms: Terms) -> None:
+    with pytest.raises(UsageError, match=r"curves|Curves"):
+        estimated(tmp_path, growing(60), terms, by=("age",))

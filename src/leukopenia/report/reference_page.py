@@ -91,6 +91,7 @@ def render(
     target: tuple[float, float] | None,
     citations: Mapping[str, str],
     version: str,
+    charts: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The page as HTML.
 
@@ -111,13 +112,16 @@ def render(
         By source_id.
     version : str
         Of the knowledge tables.
+    charts : sequence of (str, str)
+        Names and drawings of percentiles by age; where there are any, the strata are bands of age and stand in the
+        table alone.
     """
     return (
         environment()
         .get_template("reference.html.j2")
         .render(
             strata=strata,
-            shown=strata[:MOST_SHOWN],
+            shown=() if charts else strata[:MOST_SHOWN],
             source=source,
             unit=_shared_unit(strata),
             confidence=f"{confidence:.0%}",
@@ -126,6 +130,7 @@ def render(
             target=None if target is None else f"{target[0]:g} to {target[1]:g}",
             footnotes=Footnotes(citations),
             version=version,
+            charts=[(name, Markup(drawn)) for name, drawn in charts],
             limit=_limit,
             share=lambda value: f"{value:.0%}" if math.isfinite(value) else "",
         )
