@@ -22,6 +22,7 @@ RUNS = (
     ("one_patient.py",),
     ("explain.py", "500_000"),
     ("monitor.py", "--persons", "100_000", "--drugs", "20"),
+    ("reference_strata.py",),
     ("reference.py", "--suites", "ribench", "stress", "held_out"),
     ("reference_by_age.py",),
     ("forecast.py",),

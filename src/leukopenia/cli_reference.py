@@ -152,7 +152,7 @@ def notes(found: Estimated, written: bool) -> Iterator[str]:
     for one in found.counted.aside:
         yield f"leukopenia: set aside, {one.words}: {one.n}"
     for analyte, unit in found.counted.inferred.items():
-        yield f"leukopenia: {analyte} has no unit; its numbers were read as {unit}."
+        yield f"leukopenia: results of {analyte} without a unit were read as {unit}."
     refused = sum(one.refused for one in found.limits)
     if 0 < refused < len(found.limits):
         yield f"leukopenia: {refused} of {len(found.limits)} strata give no limits; their verdicts say why."

@@ -43,6 +43,7 @@ ASIDE = {
     "bad_line": "lines that are no record",
     "no_value": "empty",
     "not_resulted": "not resulted by the laboratory",
+    "word_result": "known words in place of a number",
     "not_blood": "not of blood",
     "age_unknown": "age not known",
     "no_stratum": "in no stratum: a column of --by is empty, or the age is below the first band",
@@ -50,6 +51,14 @@ ASIDE = {
     "repeated": "further results of a person in the same stratum",
 }
 """Reasons that never end it."""
+
+
+_OUTCOMES = {
+    "number": None,
+    "word": "word_result",
+    "not_resulted": "not_resulted",
+    "unreadable": "unreadable_result",
+}
 
 
 @dataclass(frozen=True)
@@ -402,7 +411,7 @@ def _worded(frame: Frame, engine: Engine, knowledge: Knowledge) -> Frame:
     rows = []
     for text in sorted(texts):
         said = read_wording(text, knowledge["result_words"])
-        reason = {"number": None, "not_resulted": "not_resulted"}.get(said.outcome, "unreadable_result")
+        reason = _OUTCOMES[said.outcome]
         rows.append((text, said.value, said.comparator, reason))
     schema = {"said_text": pl.String, "said_value": pl.Float64, "said_sign": pl.String, "said_reason": pl.String}
     return engine.load(pl.DataFrame(rows, schema=schema, orient="row"), "wordings")

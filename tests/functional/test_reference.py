@@ -112,6 +112,16 @@ def test_strata_are_rows_of_json_and_of_the_file_for_run(tmp_path: Path) -> None
     assert written["lower_from"].to_list() == [told[0]["lower_interval"][0], told[1]["lower_interval"][0], None]
 
 
+def test_run_takes_the_limits(tmp_path: Path) -> None:
+    csv(tmp_path / "anc.csv", results(), "anc (10*9/L)")
+    succeeds("reference", tmp_path / "anc.csv", "-o", tmp_path / "limits.csv")
+    lower = pl.read_csv(tmp_path / "limits.csv")["lower"][0]
+    labs = text(tmp_path / "labs.csv", "patient,time,test,value,unit\nA,2026-03-02 08:10,ANC,1.2,10*9/L\n")
+    succeeds("run", labs, "-o", tmp_path / "result", "--limits", tmp_path / "limits.csv", "--engine", "polars")
+    row = pl.read_parquet(tmp_path / "result" / "limits.parquet").filter(analyte="neutrophils").to_dicts()[0]
+    assert (row["basis"], row["low"]) == ("estimated", lower)
+
+
 def test_first_result_of_a_person_unless_all_are_asked_for(tmp_path: Path) -> None:
     frame = pl.DataFrame({"patient": [*range(1000)] * 2, "value": results(), "time": ["2026-01-01"] * 2000})
     frame.write_parquet(tmp_path / "labs.parquet")

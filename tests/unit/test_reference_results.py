@@ -95,9 +95,9 @@ def test_a_refusal_shows_no_result(counted: Count) -> None:
 
 
 def test_results_without_a_number_are_counted_and_left_out(counted: Count) -> None:
-    found = counted("value\n4.1\n\nhemolyzed\nna\n'4,2'\n".replace("'", '"'))
+    found = counted("value\n4.1\n\nhemolyzed\nfew\nna\n'4,2'\n".replace("'", '"'))
     assert cells(found, "value") == [(4.1,), (4.2,)]
-    assert aside(found) == {"no_value": 2, "not_resulted": 1}
+    assert aside(found) == {"no_value": 2, "not_resulted": 1, "word_result": 1}
 
 
 def test_censored_results_are_marked(counted: Count) -> None:
