@@ -36,14 +36,16 @@ def reference(
         str, typer.Option(help="indirect (routine results), or of healthy persons: direct, " + ", ".join(_METHODS[2:]))
     ] = "indirect",
     by: Annotated[
-        str, typer.Option(help="Columns that part the results: sex,age,ward. age alone, without --ages: smooth curves.")
+        str, typer.Option(help="Columns that part the results: sex,age,ward. age without --ages: smooth curves.")
     ] = "",
     ages: Annotated[str, typer.Option(help="Where age bands begin, in years: 0,1,6,12,18,65.")] = "",
     analyte: Annotated[
         list[str] | None, typer.Option(help="Which tests; or what the values are, where no column says. Repeatable.")
     ] = None,
     value: Annotated[list[str] | None, typer.Option(help="Column of the results. Repeatable.")] = None,
-    unit: Annotated[list[str] | None, typer.Option(help="Unit of --value; one, or one for each.")] = None,
+    unit: Annotated[
+        list[str] | None, typer.Option(help="Unit where none stands in the file; one, or one for each --value.")
+    ] = None,
     percentiles: Annotated[str, typer.Option(help="The limits wanted.")] = "2.5,97.5",
     confidence: Annotated[float, typer.Option(help="Of the interval of each limit.")] = 0.90,
     detection_limit: Annotated[

@@ -74,7 +74,7 @@ class Asked:
     analytes : tuple of str
         Those wanted; empty: all. Names them where the file has no column that does.
     values, units : tuple of str
-        Columns of values and the unit of each; empty: told by the headers.
+        Columns of values and the unit of each, where no unit stands beside the result; empty: told by the headers.
     repeats : {'first', 'all'}
         Of the results of one person in a stratum, the first or all.
     set_aside : bool
@@ -373,7 +373,8 @@ def _read(frame: Frame, layout: Layout, value: headers.Analyte, engine: Engine, 
         sign = when(sign == "").then(results.word(frame, roles["comparator"])).otherwise(sign)
     frame = frame.with_columns(sign=sign, value=nw.coalesce(col("value"), col("said_value")))
     system, code = results.coding(frame, roles, engine) if layout.long else (lit(""), lit(""))
-    unit = lit(value.unit) if value.unit or "unit" not in roles else results.word(frame, roles["unit"])
+    unit = results.word(frame, roles.get("unit"))
+    unit = when(unit == "").then(lit(value.unit)).otherwise(unit)
     return frame.select(
         *(LINE, "patient", "minute", "count", "weight"),
         *[name for name in frame.collect_schema().names() if name.startswith("part_")],
@@ -484,7 +485,7 @@ def _refusal(wrong: Sequence[Aside], found: Sequence[Signal]) -> MappingError:
     if {"unknown_unit", "ambiguous_unit"} & reasons:
         units = [f"{one.analyte} in {one.unit or 'no unit'}" for one in found if one.aside in REFUSED]
         said += f" ({', '.join(units[:8])})"
-        remedies.append("Give the unit with --unit, or convert first.")
+        remedies.append("Convert them first; where the unit is missing, --unit gives it.")
     if reasons & {"unreadable_result", "implausible_value", "no_count"}:
         remedies.append("Mend them: units, missing codes such as -9, words in place of numbers.")
     remedies.append("--set-aside goes on without them.")

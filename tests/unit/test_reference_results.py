@@ -183,6 +183,11 @@ def test_wide_tables_and_named_columns(counted: Count) -> None:
     assert sorted(named.rows["analyte"].unique()) == ["ferritin", "wbc"]
 
 
+def test_a_given_unit_fills_only_what_is_missing(counted: Count) -> None:
+    rows = "test,value,unit\nHb,121,g/L\nHb,12.1,\n"
+    assert cells(counted(rows, units=("g/dL",))) == [("haemoglobin", "g/L", 121.0, 2.0)]
+
+
 def test_weights_stay_beside_the_values(counted: Count) -> None:
     found = counted("value,weight\n4,2.5\n4,2.5\n4,1\n5,0\n")
     assert cells(found, "value", "weight", "n") == [(4.0, 1.0, 1.0), (4.0, 2.5, 2.0)]
