@@ -230,7 +230,7 @@ def _cells(one: Limits, target: Interval | None) -> list[str]:
     limits = [f"{number(limit)} ({_ends(ends)})" if math.isfinite(limit) else "" for limit, ends in pairs]
     healthy = f"{one.healthy_fraction:.0%}" if math.isfinite(one.healthy_fraction) else ""
     lights = [", ".join(light.colour or "?" for light in compared(one, target))] if target and not one.refused else [""]
-    said = one.verdict if one.refused else one.method
+    said = one.verdict if one.refused or "Beware" in one.verdict else one.method
     return [name_of(one), f"{one.n:.0f}", *limits, healthy, *(lights if target else []), said]
 
 

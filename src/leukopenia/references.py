@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
 _BY_RANK = "This method needs every value: use the nonparametric one."
+_GAP, _SHARE = 10.0, 0.02
+"""Between neighbouring results, and of the results on either side: a doubt whether they have one unit."""
+
 _HOURS_A_YEAR = 8766
 _FEW = 64
 """Strata below which other processes cost more than they bring."""
@@ -306,6 +309,8 @@ def _fit(task: tuple[Floats, NDArray[np.bool_], Floats, Floats | None, Terms, bo
     except UsageError as error:
         return _refused(terms, n, censored, f"{error.problem} {error.remedy}".strip())
     said = found.verdict + _beyond(found.limits, found.percentiles, bound, method)
+    if not found.refused:
+        said += _parted(values, n)
     if found.refused and "equal" in said and "enough" not in said:
         said += f" {found.enough} results that differ would be enough."
     return Limits(
@@ -317,6 +322,20 @@ def _fit(task: tuple[Floats, NDArray[np.bool_], Floats, Floats | None, Terms, bo
 
 def _given(limit: float | None) -> list[float]:
     return [] if limit is None else [limit]
+
+
+def _parted(values: Floats, n: Floats) -> str:
+    """A doubt in words where a wide gap parts the results: too narrow for a refusal, yet as two units would leave."""
+    order = np.argsort(values)
+    x, reached = values[order], np.cumsum(n[order]) / n.sum()
+    gaps = np.flatnonzero(
+        (x[:-1] > 0) & (x[1:] > _GAP * x[:-1]) & (reached[:-1] > _SHARE) & (reached[:-1] < 1 - _SHARE)
+    )
+    if not len(gaps):
+        return ""
+    factor = x[gaps[0] + 1] / x[gaps[0]]
+    above = 1 - reached[gaps[0]]
+    return f" Beware: {above:.0%} of the results lie {factor:.0f}-fold above the others, with none between. Two units?"
 
 
 def _beyond(limits: Floats, percentiles: Floats, bound: float | None, method: str) -> str:

@@ -96,6 +96,13 @@ def test_censored_results_count_as_lower_than_their_bound(tmp_path: Path) -> Non
     assert needs_values.refused and "nonparametric" in needs_values.verdict
 
 
+def test_a_wide_gap_between_results_is_told(tmp_path: Path) -> None:
+    mixed = np.concatenate([results(), 1000 * results(400)])
+    verdict = estimated(tmp_path, pl.DataFrame({"value": mixed})).limits[0].verdict
+    assert "12% of the results lie" in verdict and "Two units?" in verdict
+    assert "Two units" not in estimated(tmp_path, pl.DataFrame({"value": results()})).limits[0].verdict
+
+
 def test_direct_limits_take_survey_weights(tmp_path: Path) -> None:
     table = pl.DataFrame({"value": [4.0, 5.0, 6.0] * 60, "weight": [1.0, 2.0, 1.0] * 60})
     found = estimated(tmp_path, table, Terms("direct", (50.0,))).limits[0]
