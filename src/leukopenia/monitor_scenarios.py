@@ -1,7 +1,7 @@
 """Scenarios of a rule pack: one patient, one drug and one rule each, with the alerts that are expected.
 
-A file is a list of entries: `title`, `rule`, `reason`, `patient` (duffy_null, age_days at the start, and records_from,
-the day on which the records of the patient begin), `start` (the date of day 0), `treatment` (a table of drug, from, to,
+A file is a list of entries: `title`, `rule`, `reason`, `patient` (duffy_null, age_days at the start, records_from,
+the day on which the records of the patient begin, and died, the day of death), `start` (the date of day 0), `treatment` (a table of drug, from, to,
 and status and dose where they matter; an empty cell: not on record), `counts` (a table of day and one column a line; an
 empty cell: not counted), `as_of` (a day), `expect`: a table of every alert with its day (for a due date: the day on
 which it was due), and the action and analyte where they are named; and `unknown`: why the course cannot be assessed,
@@ -224,10 +224,12 @@ def _count(patient: int, line: str, day: int, value: float) -> Row:
 
 
 def _patient(number: int, one: Scenario) -> Row:
+    died = one.patient.get("died")
     return {
         "patient_id": number,
         "birth": (one.start - int(one.patient.get("age_days", _ADULT))) * DAY,
         "birth_precision": "day",
+        "death": None if died is None else (one.start + int(died)) * DAY,
         "duffy_null": bool(one.patient.get("duffy_null", False)),
     }
 

@@ -206,8 +206,6 @@ def asked_for(person: Person, lines: list[list[Row]], draws: list[int]) -> list[
 
 def weekly(person: Person, lines: list[list[Row]]) -> tuple[list[Row], list[int]]:
     """Weekly counts after a spell of closer ones, until the next spell begins; and the days on which they begin."""
-    if person.dead:
-        return [], []
     made: dict[tuple[int, int], Row] = {}
     begins = []
     for line in lines:

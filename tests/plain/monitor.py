@@ -182,11 +182,11 @@ class Duty:
             begins.append(day(part["start"]))
             own_interval = bool(self.rule["after_stop_days"] and self.rule["after_stop_interval_days"])
             lapsed = not part["going"] or (own_interval and day(part["end"]) < self.until)
-            over = part["last"] and lapsed and not self.person.dead
+            over = part["last"] and lapsed
             if over and (own_interval or self.rule["after_end_count"] == "yes"):
                 begins.append(day(part["end"]))
             found = owed(self.person, self.rule, self.phases, part, low, self.share)
-            found += after_end(self.person, self.rule, part, self.end_days)
+            found += after_end(self.rule, part, self.end_days)
             begins += [row["begin"] for row in found if (row.get("begin") or 0) > day(part["start"])]
             rows += [row | {"course": number, "unsure": row["unsure"] or not self.present} for row in found]
         made = answered(rows, begins, self.draws)
@@ -232,7 +232,14 @@ class Duty:
         return row | {"state": state}
 
     def owed_rows(self) -> list[Row]:
-        return [row for row in self.due_rows if not (self.person.dead and row["state"] in ("open", "due"))]
+        """What was in time still on the day of death is owed no more."""
+        if not self.person.dead:
+            return self.due_rows
+        return [
+            row
+            for row in self.due_rows
+            if row["state"] == "fulfilled" or row["kind"] == "baseline" or row["latest"] < self.until
+        ]
 
     def tables(self) -> dict[str, list[Row]]:
         numbers = sorted({part["course"]["number"] for part in self.parts})
@@ -459,9 +466,9 @@ class Duty:
             orders = course["basis"] == "ordered"
             if not part["known"] and (self.phases or self.rule["baseline"] != "none"):
                 add(part, "only_orders" if orders else "start_not_seen", part["going"])
-            ended = part["last"] and not part["going"] and part["next"] is None and not self.person.dead
-            if ended and not course["end_known"]:
-                add(part, "end_unknown", True)
+            ended = part["last"] and not part["going"] and part["next"] is None
+            if ended and not course["end_known"] and not (self.person.dead and day(part["end"]) == self.until):
+                add(part, "end_unknown", not self.person.dead)
             if not self.present:
                 add(part, "no_counts_at_all_in_source", part["going"])
             if self.irregular(part):

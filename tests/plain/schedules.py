@@ -48,7 +48,7 @@ def owed(person: Person, rule: Rule, phases: Sequence[Rule], part: Row, low: int
     own_interval = stop_days > 0 and rule["after_stop_interval_days"] != ""
     goes_on = stop_days > 0 and not own_interval
     lapsed = not part["going"] or (own_interval and end < until)
-    last_day = end + stop_days if part["last"] and goes_on and not person.dead else end
+    last_day = end + stop_days if part["last"] and goes_on else end
     found: list[Row] = []
     variants = [(ordered, None)]
     if any(phase["only_if"] for phase in ordered):
@@ -71,7 +71,7 @@ def owed(person: Person, rule: Rule, phases: Sequence[Rule], part: Row, low: int
                 {"due": due, "latest": due + extra, "at": due, "kind": kind, "unsure": unsure, "closed": closed}
             )
             found[-1]["begin"] = None if begin is None else part["anchor"] + begin
-    over = part["last"] and lapsed and not person.dead
+    over = part["last"] and lapsed
     if over and own_interval:
         interval = float(rule["after_stop_interval_days"])
         days = [math.floor(interval * n) for n in range(1, math.floor(stop_days / interval) + 1)]
@@ -85,9 +85,9 @@ def owed(person: Person, rule: Rule, phases: Sequence[Rule], part: Row, low: int
     return [row for row in kept if part["valid"][0] <= row["due"] <= part["valid"][1]]
 
 
-def after_end(person: Person, rule: Rule, part: Row, default: int) -> list[Row]:
+def after_end(rule: Rule, part: Row, default: int) -> list[Row]:
     end = day(part["end"])
-    if rule["after_end_count"] != "yes" or not part["last"] or part["going"] or person.dead:
+    if rule["after_end_count"] != "yes" or not part["last"] or part["going"]:
         return []
     if not part["valid"][0] <= end <= part["valid"][1]:
         return []

@@ -120,7 +120,7 @@ def _phases(known: Frame, first_low: Frame | None, grid: Frame) -> list[Frame]:
 
     A count before the first day of a phase that follows on days without any does not fulfil its first due date.
     """
-    goes_on = (col("last") == 1) & col("goes_on") & (col("dead") == 0)
+    goes_on = (col("last") == 1) & col("goes_on")
     owed = known.filter(col("scheduled")).with_columns(
         last_day=when(goes_on).then(col("to_day") + col("stop_days")).otherwise(col("to_day"))
     )
@@ -151,7 +151,7 @@ def _phases(known: Frame, first_low: Frame | None, grid: Frame) -> list[Frame]:
 
 def _over(known: Frame) -> Frame:
     """The last stretches of courses, once the schedule of the treatment no longer holds."""
-    return known.filter(col("last") == 1, col("lapsed"), col("dead") == 0)
+    return known.filter(col("last") == 1, col("lapsed"))
 
 
 def _ends(known: Frame) -> Frame:
@@ -189,8 +189,8 @@ def _weekly(known: Frame, followed: Frame, weeks: Frame) -> list[Frame]:
     begun = followed.filter((col("weeks_from") > 0) | (col("begins") == 1)).with_columns(
         superseded=col("day").shift(-1).over(*DUTY, "course", "analyte", **over)
     )
-    alive = known.filter(col("dead") == 0).select(*DUTY, "course", "until_day").unique()
-    grown = begun.filter(col("weeks_from") > 0).join(alive, on=[*DUTY, "course"])
+    lived = known.select(*DUTY, "course", "until_day").unique()
+    grown = begun.filter(col("weeks_from") > 0).join(lived, on=[*DUTY, "course"])
     rows = (
         grown.join(weeks, how="cross")
         .with_columns(due_day=col("day") + col("week") * 7)
@@ -282,8 +282,8 @@ def due_counts(dues: Frame, stretches: Frame) -> Frame:
         .otherwise(lit("missed"))
     )
     judged = joined.with_columns(state=state, watched=watched & (col("dead") == 0)).filter(
-        # The dead owe no count, and what lies ahead of an ended course is owed only if the rule says so.
-        ~((col("dead") == 1) & col("state").is_in(["open", "due"]))
+        # Death ends what was still in time; what was owed before it stays owed.
+        ~((col("dead") == 1) & (col("state") != "fulfilled") & (until <= col("latest")) & (col("kind") != "baseline"))
     )
     extra = ("next_count", "repeats", "going", "watched", "to_day", "until_day")
     return judged.with_columns(due=col("due") * DAY, latest=col("latest") * DAY).select(

@@ -49,8 +49,9 @@ def not_assessable(
 
 def _of_stretches(stretches: Frame, counted: list[str]) -> list[Frame]:
     asks = col("scheduled") | (col("baseline") != "none")
-    treated_to = when(col("going")).then(col("until_day")).otherwise(col("to_day"))
-    over = ~col("going") & (col("last") == 1) & (col("dead") == 0) & col("next_day").is_null()
+    going, alive = col("going"), col("dead") == 0
+    treated_to = when(going).then(col("until_day")).otherwise(col("to_day"))
+    over = ~going & (col("last") == 1) & (alive | (col("to_day") < col("until_day"))) & col("next_day").is_null()
     whys = {
         "only_orders": (col("anchor_known") == 0) & (col("only_orders") == 1) & asks,
         "start_not_seen": (col("anchor_known") == 0) & (col("only_orders") == 0) & asks,
@@ -60,7 +61,7 @@ def _of_stretches(stretches: Frame, counted: list[str]) -> list[Frame]:
         "population_unknown": col("baseline") == "when_at_risk",
     }
     return [
-        stretches.filter(why).select(*_KEY, reason=lit(reason), still=one(col("going") | lit(reason == "end_unknown")))
+        stretches.filter(why).select(*_KEY, reason=lit(reason), still=one(alive if reason == "end_unknown" else going))
         for reason, why in whys.items()
     ]
 
