@@ -1,7 +1,7 @@
 """Scenarios of a rule pack: one patient, one drug and one rule each, with the alerts that are expected.
 
 A file is a list of entries: `title`, `rule`, `reason`, `patient` (duffy_null, age_days at the start, records_from,
-the day on which the records of the patient begin, and died, the day of death), `start` (the date of day 0), `treatment` (a table of drug, from, to,
+the day on which the records of the patient begin, long before day 0 unless it is named, and died, the day of death), `start` (the date of day 0), `treatment` (a table of drug, from, to,
 and status and dose where they matter; an empty cell: not on record), `counts` (a table of day and one column a line; an
 empty cell: not counted), `as_of` (a day), `expect`: a table of every alert with its day (for a due date: the day on
 which it was due), and the action and analyte where they are named; and `unknown`: why the course cannot be assessed,
@@ -36,6 +36,7 @@ KEYS = {"title", "rule", "reason", "patient", "start", "treatment", "counts", "a
 _NEEDED = ("title", "rule", "treatment", "counts", "as_of", "expect")
 _START = date(2026, 1, 5)
 _ADULT = 40 * 365
+_LONG_BEFORE = -400
 _LINES = ("wbc", "neutrophils", "lymphocytes", "haemoglobin", "platelets")
 _BYSTANDER = 0
 
@@ -192,9 +193,7 @@ def _minute(one: Scenario, day: str) -> int | None:
 
 
 def _observed(patient: int, one: Scenario) -> list[Row]:
-    if "records_from" not in one.patient:
-        return []
-    first = int(one.patient["records_from"])
+    first = int(one.patient.get("records_from", _LONG_BEFORE))
     return [{"patient_id": patient, "start": (one.start + first) * DAY, "end": one.as_of}]
 
 
@@ -209,7 +208,7 @@ def _counts(patient: int, one: Scenario) -> list[Row]:
 
 def _bystander(one: Scenario) -> list[Row]:
     """A person without treatment who has had every line counted long before, so that the source has them."""
-    return [_count(_BYSTANDER, line, one.start - 400, 200.0) for line in _LINES]
+    return [_count(_BYSTANDER, line, one.start + _LONG_BEFORE, 200.0) for line in _LINES]
 
 
 def _count(patient: int, line: str, day: int, value: float) -> Row:

@@ -106,8 +106,9 @@ def monitor(
     small = {name: _load(engine, name, getattr(made, name)) for name in ("duties", "people", "bands", "drugs")}
     lasting = engine.materialise(courses_room.lasting(exposures, patients, small["drugs"], as_of), "lasting")
     runs = engine.materialise(courses_room.runs(lasting), "runs")
-    first = min(_extremes(engine, exposures, counts, "min"), default=0)
-    courses = engine.materialise(courses_room.courses(runs, observation_periods, first), "courses")
+    firsts = courses_room.first_records(exposures, counts, runs, observation_periods)
+    begun = min(_extremes(engine, exposures, counts, "min"), default=0)
+    courses = engine.materialise(courses_room.courses(runs, observation_periods, firsts, begun), "courses")
     stretches = engine.materialise(courses_room.stretches(runs, courses, small["duties"], small["people"]), "stretches")
     dated = thresholds.dated(counts, as_of).join(stretches.select("patient_id"), on="patient_id", how="semi")
     watched = _watched(dated, stretches, made, small["bands"], engine)

@@ -52,6 +52,7 @@ def monitor_cases(draw: Any) -> Case:
         tables["counts"] += _counts(draw, patient, len(tables["counts"]))
         first = min(row["start"] for row in tables["exposures"] if row["patient_id"] == patient)
         tables["patients"] += _patient(draw, patient, first)
+        tables["counts"] += _earlier(draw, patient, first, len(tables["counts"]))
         tables["observation_periods"] += _periods(draw, patient, first)
     if draw(st.integers(0, 4)):
         tables["counts"] += _bystander(len(tables["counts"]))
@@ -107,8 +108,17 @@ def _count(draw: Any, patient: int, line: str, minute: int, precision: str, grav
     }
 
 
+def _earlier(draw: Any, patient: int, first: int, number: int) -> list[Row]:
+    """The first count on record, of a line without rules: before the day of the first row, whose start is seen, or not."""
+    days = draw(st.sampled_from([None, 0, 1, 31, 400, 400]))
+    if days is None:
+        return []
+    row = _count(draw, patient, "platelets", first - days * DAY, "minute", False)
+    return [row | {"analyte": "eosinophils", "value": 0.1, "row_id": number}]
+
+
 def _bystander(number: int) -> list[Row]:
-    """Somebody untreated, counted so long ago that the source has seen every start, and has every line."""
+    """Somebody untreated, counted long ago: the source has every line."""
     return [
         {
             **{"patient_id": 3, "analyte": line, "minute": (AS_OF_DAY - 1000) * DAY, "time_precision": "minute"},

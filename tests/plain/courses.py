@@ -33,6 +33,8 @@ class Person:
         self.duffy = bool(row.get("duffy_null"))
         self.exposures = mine("exposures")
         self.periods = mine("observation_periods")
+        times = [row["start"] for row in self.exposures] + [row["minute"] for row in mine("counts")]
+        self.first_record = min(time for time in times if time is not None)
         self.counts = [
             count
             for count in mine("counts")
@@ -92,7 +94,8 @@ def described(person: Person, course: Row, place: int, gap: int, last: bool) -> 
 def start_seen(person: Person, course: Row) -> bool:
     previous = course["previous"]
     if not person.periods:
-        return previous is not None or course["start"] - person.source_start > 30 * DAY
+        begun = day(person.first_record) < day(course["start"]) and course["start"] - person.source_start > 30 * DAY
+        return previous is not None or begun
     return any(
         period["start"] <= course["start"]
         and (period["end"] is None or course["start"] <= period["end"])

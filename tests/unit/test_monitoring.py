@@ -115,6 +115,19 @@ def test_records_that_begin_with_the_treatment_do_not_show_its_start(begins: int
     assert (made["coverage"][0]["days_covered"] is None) is not seen
 
 
+@pytest.mark.parametrize(("first", "seen"), [(-61, True), (-60, False), (-59, False)])
+def test_without_periods_the_own_records_begin_on_an_earlier_day(first: int, seen: bool) -> None:
+    """Whenever the source begins: dates may be shifted person by person."""
+    made = monitored([TREATED], both(first))
+    assert made["courses"][0]["start_known"] is seen
+    assert ("start_not_seen" in reasons(made)) is not seen
+
+
+def test_another_drug_on_an_earlier_day_is_a_record_as_well() -> None:
+    other = TREATED | {"ingredient": "drug:metronidazole", "start": -70, "end": -66}
+    assert "start_not_seen" not in reasons(monitored([TREATED, other])) - {"no_rule_found"}
+
+
 def test_orders_alone_are_no_treatment() -> None:
     made = monitored([TREATED | {"status": "ordered"}], both(-3))
     assert reasons(made) == {"only_orders"} and made["courses"][0]["reason"] == "only_orders"
@@ -136,7 +149,7 @@ def test_an_administration_of_one_moment_has_an_end() -> None:
 
 
 def test_an_unknown_dose_hinders_no_rule() -> None:
-    made = monitored([TREATED | {"dose": None}])
+    made = monitored([TREATED | {"dose": None}], both(-61))
     assert made["courses"][0]["reason"] == "no_dose" and reasons(made) == set()
     assert "overdue" in {row["kind"] for row in made["alerts"]}
 
@@ -275,7 +288,10 @@ def test_the_worklist_begins_with_the_most_urgent() -> None:
         for number, day, value in ((1, -30, 5.0), (2, -2, 0.4), *((3, day, 5.0) for day in range(-61, 1, 3)))
         for line in ("wbc", "neutrophils")
     ]
-    old = [{"patient_id": 9, "analyte": "wbc", "minute": minute(-500), "value": 5.0, "time_precision": "day"}]
+    old = [
+        {"patient_id": number, "analyte": "wbc", "minute": minute(-500), "value": 5.0, "time_precision": "day"}
+        for number in (1, 2, 3)
+    ]
     engine = open_engine("polars")
     made = monitoring.monitor(
         engine.load(frame(contracts.EXPOSURES, rows), "exposures"),

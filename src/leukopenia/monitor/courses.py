@@ -111,7 +111,23 @@ def _rank() -> nw.Expr:
     return rank.cast(nw.Int64)
 
 
-def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
+def first_records(exposures: Frame, counts: Frame, runs: Frame, periods: Frame) -> Frame:
+    """`first`, the first minute on record of everybody without an observation period; dates may be shifted by person.
+
+    Parameters
+    ----------
+    exposures, counts, periods : Frame
+        contracts.EXPOSURES, COUNTS, OBSERVATION_PERIODS.
+    runs : Frame
+        What `runs` gives: nobody else is asked for.
+    """
+    persons = runs.select("patient_id").unique().join(periods, on="patient_id", how="anti")
+    times = [exposures.select("patient_id", first="start"), counts.select("patient_id", first="minute")]
+    mine = [part.join(persons, on="patient_id", how="semi") for part in times]
+    return nw.concat(mine).group_by("patient_id").agg(first=col("first").min())
+
+
+def courses(runs: Frame, periods: Frame, firsts: Frame, data_start: int) -> Frame:
     """One row a course: contracts.COURSES and what the later stages need.
 
     Parameters
@@ -120,8 +136,10 @@ def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
         What `runs` gives.
     periods : Frame
         contracts.OBSERVATION_PERIODS.
+    firsts : Frame
+        What `first_records` gives.
     data_start : int
-        The first minute of the source, which counts for persons without an observation period.
+        The first minute of the source, which bounds what is on record of persons without an observation period.
     """
     placed = runs.with_columns(earliest=col("start").min().over(*COURSE), longest=col("end").max().over(*COURSE))
     grouped = placed.group_by(*COURSE).agg(
@@ -143,7 +161,7 @@ def courses(runs: Frame, periods: Frame, data_start: int) -> Frame:
     neighbours = grouped.with_columns(
         previous_end=col("end").shift(1).over(*PERSON, **over), next_start=col("start").shift(-1).over(*PERSON, **over)
     )
-    seen = _seen(neighbours, periods, data_start)
+    seen = _seen(neighbours, periods, firsts, data_start)
     only_orders = col("rank") == len(BASES) - 1
     supplied = col("until") // DAY <= col("end") // DAY + col("gap_days")
     age = col("start") // DAY - col("birth") // DAY
@@ -175,10 +193,12 @@ def _basis() -> nw.Expr:
     return basis
 
 
-def _seen(courses: Frame, periods: Frame, data_start: int) -> Frame:
-    """Add `seen`: 1 where the records tell that the drug was not taken before the course."""
+def _seen(courses: Frame, periods: Frame, firsts: Frame, data_start: int) -> Frame:
+    """Add `seen`: 1 where the records tell that the drug was not taken before the course.
+
+    Without an observation period they must begin on an earlier day than the course, and the source long before.
+    """
     spans = periods.select("patient_id", from_="start", to_="end")
-    observed = spans.select("patient_id").unique().with_columns(observed=lit(1))
     long_enough = (col("start") - col("from_") > SEEN_DAYS * DAY) | (col("previous_end") >= col("from_")).fill_null(
         False
     )
@@ -191,10 +211,11 @@ def _seen(courses: Frame, periods: Frame, data_start: int) -> Frame:
         .unique()
         .with_columns(within=lit(1))
     )
-    alone = (col("start") - data_start > SEEN_DAYS * DAY) | ~col("previous_end").is_null()
-    joined = courses.join(observed, on="patient_id", how="left").join(within, on=[*COURSE], how="left")
-    known = when(col("observed") == 1).then(col("within").fill_null(0) == 1).otherwise(alone)
-    return joined.with_columns(seen=one(known)).drop("observed", "within")
+    begun = (col("start") // DAY > col("first") // DAY) & (col("start") - data_start > SEEN_DAYS * DAY)
+    alone = begun | ~col("previous_end").is_null()
+    joined = courses.join(firsts, on="patient_id", how="left").join(within, on=[*COURSE], how="left")
+    known = when(col("first").is_null()).then(col("within").fill_null(0) == 1).otherwise(alone)
+    return joined.with_columns(seen=one(known)).drop("first", "within")
 
 
 def table(courses: Frame) -> Frame:
