@@ -491,11 +491,11 @@ class Duty:
         last = max(min(self.until if part["going"] else day(part["end"]), part["valid"][1]) for part in parts)
         days = max(0, last - first + 1)
         rows = [row for row in self.owed_rows() if row["course"] == number]
-        uncovered = 0
+        uncovered: set[int] = set()
         for row in rows:
-            if row["kind"] == "scheduled" and row["state"] in ("overdue", "missed") and not row["repeats"]:
+            if row["kind"] in ("scheduled", "follow_up") and row["state"] in ("overdue", "missed"):
                 came = last + 1 if row["next_count"] is None else min(day(row["next_count"]), last + 1)
-                uncovered += max(0, came - row["latest"] - 1)
+                uncovered |= set(range(max(first, row["latest"] + 1), came))
         known = self.present and bool(self.phases) and all(part["known"] and not self.irregular(part) for part in parts)
         reached = [row for row in rows if row["due"] <= self.until and row["state"] != "unknown"]
         done = [row for row in reached if row["state"] == "fulfilled"]
@@ -503,7 +503,7 @@ class Duty:
             "course": number,
             "source": parts[0]["course"]["source"],
             "days_on_treatment": days,
-            "days_covered": days - uncovered if known else None,
+            "days_covered": days - len(uncovered) if known else None,
             "n_due": len(reached),
             "n_fulfilled": len(done),
             "n_late": sum(day(row["fulfilled"]) > row["due"] and row["kind"] != "after_end" for row in done),

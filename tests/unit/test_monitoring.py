@@ -314,6 +314,20 @@ def test_the_worklist_begins_with_the_most_urgent() -> None:
     assert 0 < rates[0]["covered"] < 1 and rates[0]["alerts_per_100_months"] > 0
 
 
+@pytest.mark.parametrize(
+    ("later", "covered"),
+    [(None, 19), (-2, 22), (-3, 23), (-4, 23)],
+)
+def test_days_beyond_a_count_that_a_limit_asks_for_are_not_covered(later: int | None, covered: int) -> None:
+    """Amber on day -8 asks for a count by day -4; the next of the schedule is still in time today."""
+    counts = [*both(-23), *both(-15), ("wbc", -8, 6.0), ("neutrophils", -8, 1.8)]
+    if later is not None:
+        counts += [("wbc", later, 6.0), ("neutrophils", later, 1.8)]
+    made = monitored([TREATED | {"start": -22}], counts)
+    assert made["coverage"][0]["days_on_treatment"] == 23
+    assert made["coverage"][0]["days_covered"] == covered
+
+
 def test_coverage_is_told_by_source() -> None:
     rows = [
         {"patient_id": number, "ingredient": "drug:clozapine", "start": minute(-60), "end": minute(0), "source": source}

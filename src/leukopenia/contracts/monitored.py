@@ -106,7 +106,7 @@ COVERAGE = Table(
         _COURSE,
         Column("source", "String", "short name of the source of the first row of the course"),
         Column("days_on_treatment", "Int64", "days of the course on which the rule was in force", unit="d"),
-        Column("days_covered", "Int64", "those not beyond an overdue due date; null: not assessable", True, "d"),
+        Column("days_covered", "Int64", "those on which no scheduled or follow-up count was late; null: not assessable", True, "d"),
         Column("n_due", "Int64", "counts due by the day asked for"),
         Column("n_fulfilled", "Int64", "of these fulfilled"),
         Column("n_late", "Int64", "of these fulfilled after the due day, within the grace"),

@@ -18,8 +18,9 @@ LATE = ("overdue", "missed")
 def coverage(stretches: Frame, due_counts: Frame, counted: list[str]) -> Frame:
     """contracts.monitored.COVERAGE.
 
-    A day is covered unless it lies beyond the grace of a scheduled due date for which no count has come yet. Where the
-    schedule cannot be placed, or has no fixed interval, nobody knows: null.
+    A day is covered unless it lies beyond the grace of a due date, of the schedule or of a follow-up that a limit asks
+    for, for which no count has come yet. Where the schedule cannot be placed, or has no fixed interval, nobody knows:
+    null.
     """
     treated_to = when(col("going")).then(col("until_day")).otherwise(col("to_day"))
     placed = (col("anchor_known") == 1) & col("scheduled") & col("analytes").is_in(counted)
@@ -38,7 +39,8 @@ def coverage(stretches: Frame, due_counts: Frame, counted: list[str]) -> Frame:
             source=col("source").max(),
         )
     )
-    joined = treated.join(_counts(due_counts, treated), on=[*DUTY, "course"], how="left")
+    numbers = treated.join(_counts(due_counts), on=[*DUTY, "course"], how="left")
+    joined = numbers.join(_uncovered(due_counts, treated), on=[*DUTY, "course"], how="left")
     days = when(col("final") >= col("first")).then(col("final") - col("first") + 1).otherwise(lit(0))
     named = joined.with_columns(
         days_on_treatment=days.cast(nw.Int64),
@@ -48,22 +50,30 @@ def coverage(stretches: Frame, due_counts: Frame, counted: list[str]) -> Frame:
     return named.with_columns(days_covered=covered).select(*COVERAGE.names)
 
 
-def _counts(due_counts: Frame, treated: Frame) -> Frame:
-    rows = due_counts.join(treated.select(*DUTY, "course", "final"), on=[*DUTY, "course"])
-    beyond = col("latest") // DAY + 1
-    until = when(col("next_count") // DAY <= col("final")).then(col("next_count") // DAY).otherwise(col("final") + 1)
-    run = col("state").is_in(list(LATE)) & (col("repeats") == 0) & (col("kind") == "scheduled")
+def _uncovered(due_counts: Frame, treated: Frame) -> Frame:
+    """Days of each course on which a count was late.
+
+    Of due dates with the same next count one lies within the other; those with another next count lie apart.
+    """
+    owed = due_counts.filter(col("state").is_in(list(LATE)), col("kind").is_in(["scheduled", "follow_up"]))
+    rows = owed.join(treated.select(*DUTY, "course", "first", "final"), on=[*DUTY, "course"])
+    came, beyond = col("next_count") // DAY, col("latest") // DAY + 1
+    spans = rows.with_columns(
+        until=when(came <= col("final")).then(came).otherwise(col("final") + 1),
+        beyond=when(beyond > col("first")).then(beyond).otherwise(col("first")),
+    ).filter(col("until") > col("beyond"))
+    longest = spans.group_by(*DUTY, "course", "until").agg(beyond=col("beyond").min())
+    days = longest.with_columns(days=col("until") - col("beyond"))
+    return days.group_by(*DUTY, "course").agg(uncovered=col("days").sum().cast(nw.Int64))
+
+
+def _counts(due_counts: Frame) -> Frame:
     reached = (col("due") // DAY <= col("until_day")) & (col("state") != "unknown")
     done = reached & (col("state") == "fulfilled")
     late = done & (col("fulfilled") // DAY > col("due") // DAY) & (col("kind") != "after_end")
-    return (
-        rows.with_columns(gap=when(run & (until > beyond)).then(until - beyond).otherwise(lit(0)))
-        .group_by(*DUTY, "course")
-        .agg(
-            uncovered=col("gap").sum().cast(nw.Int64),
-            n_due=one(reached).sum().cast(nw.Int64),
-            n_fulfilled=one(done).sum().cast(nw.Int64),
-            n_late=one(late).sum().cast(nw.Int64),
-            n_missed=one(col("state").is_in(list(LATE))).sum().cast(nw.Int64),
-        )
+    return due_counts.group_by(*DUTY, "course").agg(
+        n_due=one(reached).sum().cast(nw.Int64),
+        n_fulfilled=one(done).sum().cast(nw.Int64),
+        n_late=one(late).sum().cast(nw.Int64),
+        n_missed=one(col("state").is_in(list(LATE))).sum().cast(nw.Int64),
     )
