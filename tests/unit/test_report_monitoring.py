@@ -66,6 +66,7 @@ COURSES = [
 BY_DRUG = {
     "drug": "drug:clozapine",
     "rule_id": "rule:clozapine-uk",
+    "source": "north",
     "persons": 31,
     "courses": 33,
     "assessed": 22,
@@ -131,6 +132,13 @@ def test_adherence_is_told_for_each_drug_and_rule(page: str) -> None:
     row = re.search(r"<tr><th scope=\"row\">clozapine</th><td><code>clozapine-uk</code></td>(.*?)</tr>", page)
     assert row is not None
     assert re.findall(r">([^<>]+)</td>", row[1]) == ["31", "33", "22", "92%", "206", "187", "6", "18", "12.3"]
+
+
+def test_adherence_names_the_source_where_there_are_several(facts: Facts, page: str) -> None:
+    told = {**TOLD, "by_drug": [BY_DRUG, BY_DRUG | {"source": "south"}]}
+    both = render(replace(facts, summary={**facts.summary, "monitoring": told}))
+    assert re.findall(r"<code>clozapine-uk</code></td><td>(\w+)</td>", both) == ["north", "south"]
+    assert '<th scope="col">source</th>' in both and '<th scope="col">source</th>' not in page
 
 
 def test_a_person_who_waits_has_a_page_before_those_with_past_flags(facts: Facts) -> None:

@@ -72,6 +72,11 @@ class Panel:
     kinds: list[Row]
     adherence: list[Row]
 
+    @property
+    def several_sources(self) -> bool:
+        """Whether the rows of adherence need their source named."""
+        return len({row["source"] for row in self.adherence}) > 1
+
 
 @dataclass(frozen=True)
 class PersonPanel:
