@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,8 +177,19 @@ def describe(rule_id: str, knowledge: Knowledge) -> list[str]:
     for purpose in PURPOSES:
         made += _limits(purpose, [row for row in bands if row["purpose"] == purpose])
     made += [f"  {word}: {rule[column]}" for word, column in (("Note", "note"), ("But", "conflict")) if rule[column]]
-    sources = sorted({source for row in (rule, *phases, *bands) for source in row["source_id"].split(";") if source})
+    disputed = [row for row in knowledge["monitoring_conflicts"] if row["drug"] in rule["drugs"].split(";")]
+    made += _disputed(disputed)
+    sources = sorted(
+        {source for row in (rule, *phases, *bands, *disputed) for source in row["source_id"].split(";") if source}
+    )
     return [*made, "  Sources:", *[f"    {known.citation(source)}" for source in sources if source != "design"]]
+
+
+def _disputed(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """What sources say of one topic, side by side."""
+    for topic in dict.fromkeys(row["topic"] for row in rows):
+        yield f"  Sources disagree, {topic}:"
+        yield from (f"    {row['statement']} [{row['source_id']}]" for row in rows if row["topic"] == topic)
 
 
 def _jurisdiction(code: str) -> str:

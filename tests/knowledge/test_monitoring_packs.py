@@ -22,6 +22,7 @@ KEYS = {
         *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "lasting_days", "below_share"),
     ),
     "unfound": ("drug", "jurisdiction"),
+    "conflicts": ("drug", "topic", "statement"),
     "courses": ("drug",),
 }
 CODES = {
@@ -333,9 +334,11 @@ def test_conflicts_are_kept_apart() -> None:
     assert ("", "2.0") in bands_of("rule:azathioprine-uk-dtb", "continue", "neutrophils")
 
 
-def test_fractions_of_the_thiopurine_dose_are_fractions_of_the_normal_dose() -> None:
-    for rule in ("rule:azathioprine-us", "rule:azathioprine-uk", "rule:mercaptopurine-uk"):
-        assert "30 to 80% OF the normal dose" in RULES[rule]["note"]
+@pytest.mark.parametrize("drug", ["drug:azathioprine", "drug:mercaptopurine"])
+def test_fractions_of_the_thiopurine_dose_are_fractions_of_the_normal_dose(drug: str) -> None:
+    told = {row["statement"] for row in rows("monitoring_conflicts") if row["drug"] == drug}
+    assert "CPIC 2018: 30 to 80% OF the normal dose" in told and "CPIC 2024: 20 to 50% OF the normal dose" in told
+    assert all(" OF " in one or " BY " in one or "not clear" in one for one in told)
 
 
 def test_counts_outlive_alemtuzumab_and_follow_metronidazole() -> None:
@@ -356,3 +359,9 @@ def test_courses_have_a_default() -> None:
     assert gaps["*"] == 28
     assert gaps["drug:clozapine"] == int(RULES["rule:clozapine-us"]["restart_after_days"])
     assert gaps["drug:docetaxel"] < 7
+
+
+def test_a_topic_of_conflict_has_two_versions_and_a_drug_with_a_rule() -> None:
+    ruled = {drug for row in RULES.values() for drug in row["drugs"].split(";")}
+    topics = Counter((row["drug"], row["topic"]) for row in rows("monitoring_conflicts"))
+    assert [topic for topic, n in topics.items() if n < 2 or topic[0] not in ruled] == []

@@ -237,3 +237,12 @@ def test_every_rule_can_be_told() -> None:
 def test_an_unknown_rule_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="rule:clozapine-uk"):
         describe("rule:clozapine-ukk", knowledge.load())
+
+
+@pytest.mark.parametrize(("drug", "shares"), [("azathioprine", ("30 to 80%", "BY 50 to 80%", "20 to 50%"))])
+def test_what_sources_say_of_a_dose_stands_side_by_side_below_the_rule(drug: str, shares: tuple[str, ...]) -> None:
+    told = describe(f"rule:{drug}-uk", knowledge.load())
+    start = told.index("  Sources disagree, first dose, intermediate for TPMT or NUDT15:")
+    assert all(share in "".join(told[start:]) for share in shares)
+    assert any("Thiopurine Dosing" in line for line in told[told.index("  Sources:") :])
+    assert not any("disagree" in line for line in describe("rule:clozapine-uk", knowledge.load()))

@@ -54,6 +54,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "model_cards": ("card",),
     "model_covariates": ("card", "parameter", "covariate", "form"),
     "model_parameters": ("card", "parameter"),
+    "monitoring_conflicts": ("drug", "topic", "statement"),
     "monitoring_courses": ("drug",),
     "monitoring_phases": ("rule_id", "from_day"),
     "monitoring_rules": ("rule_id",),
