@@ -1,12 +1,13 @@
 """Scenarios of a rule pack: one patient, one drug and one rule each, with the alerts that are expected.
 
-A file is a list of entries: `title`, `rule`, `reason`, `patient` (duffy_null, age_days at the start, records_from,
-the day on which the records of the patient begin, long before day 0 unless it is named, and died, the day of death), `start` (the date of day 0), `treatment` (a table of drug, from, to,
-and status and dose where they matter; an empty cell: not on record), `counts` (a table of day and one column a line; an
-empty cell: not counted), `as_of` (a day), `expect`: a table of every alert with its day (for a due date: the day on
-which it was due), and the action and analyte where they are named; and `unknown`: why the course cannot be assessed,
-reasons parted by commas. Without `unknown` nobody looks whether it can. All times are days from the start. Treatment is
-administered where no status is named; counts are taken at eight o'clock.
+A file is a list of entries: `title`, `rule`, `reason`, `patient` (duffy_null, age_days at the start, records_from, the
+day on which the records of the patient begin, long before day 0 unless it is named, and died, the day of death),
+`start` (the date of day 0), `treatment` (a table of drug, from, to, and status and dose where they matter; an empty
+cell: not on record), `counts` (a table of day and one column a line; an empty cell: not counted), `as_of` (a day),
+`expect`: a table of every alert with its day (for a due date: the day on which it was due), and the action and analyte
+where they are named; and `unknown`: why the course cannot be assessed, reasons parted by commas. Without `unknown`
+nobody looks whether it can. All times are days from the start. Treatment is administered where no status is named;
+counts are taken at eight o'clock.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def _count(draw: Any, patient: int, line: str, minute: int, precision: str, grav
 
 
 def _earlier(draw: Any, patient: int, first: int, number: int) -> list[Row]:
-    """The first count on record, of a line without rules: before the day of the first row, whose start is seen, or not."""
+    """The first count on record, of a line without rules: on the day of the first row, or on one before."""
     days = draw(st.sampled_from([None, 0, 1, 31, 400, 400]))
     if days is None:
         return []

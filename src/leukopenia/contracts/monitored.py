@@ -109,7 +109,7 @@ COVERAGE = Table(
         Column(
             "days_covered",
             "Int64",
-            "those on which no scheduled or follow-up count was late; null: not assessable",
+            "those without a late scheduled or follow-up count; null: not assessable",
             True,
             "d",
         ),
