@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leukopenia import cli_monitor, cli_reference
+from leukopenia import cli_forecast, cli_monitor, cli_reference
 from leukopenia.cli_options import (
     AsOf,
     EngineName,
@@ -163,6 +163,7 @@ def explain(
 
 app.command()(cli_monitor.monitor)
 app.command()(cli_reference.reference)
+app.command()(cli_forecast.forecast)
 
 
 @app.command()

@@ -1,0 +1,255 @@
+"""One person's records, a regimen file and the model cards -> a case that can be forecast, or why none can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from leukopenia import forecasting
+from leukopenia.errors import UsageError
+from leukopenia.forecast.model_card import Card, why_not
+from leukopenia.forecast_records import DAY, Person, doses, run_start
+from leukopenia.policy import Policy
+from leukopenia.regimen_file import Dose, RegimenFile, amount_in, stub
+
+Row = dict[str, Any]
+
+HORIZON = 40
+"""Days from the first dose of the cycle; as `leukopenia.forecast.prediction.predict`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user chose: a regimen file, a card, an analyte; empty: as the records and the cards say."""
+
+    regimen: RegimenFile = field(default_factory=RegimenFile)
+    card: str = ""
+    analyte: str = ""
+
+
+@dataclass(frozen=True)
+class Count:
+    """A count, 10^9/L; `below`: the count lies under it."""
+
+    minute: int
+    value: float
+    below: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is forecast.
+
+    Attributes
+    ----------
+    drugs : tuple of str
+        The drug of the cards; without a card, all that was given in the last cycle.
+    cards : tuple of Card
+        None: no verified card fits.
+    day_0 : int or None
+        The minute of the first dose of the last cycle.
+    doses : tuple of Dose
+        Those of the course, in the unit of the cards.
+    counts : tuple of Count
+        Those of the last cycle, and shortly before.
+    missing : tuple of str
+        What was not on record, or lies outside the cards.
+    """
+
+    person: Person
+    analyte: str
+    drugs: tuple[str, ...]
+    cards: tuple[Card, ...] = ()
+    day_0: int | None = None
+    doses: tuple[Dose, ...] = ()
+    counts: tuple[Count, ...] = ()
+    covariates: Mapping[str, float] | None = None
+    missing: tuple[str, ...] = ()
+
+
+def case(person: Person, asked: Asked, policy: Policy) -> Case:
+    """Put the case together.
+
+    Parameters
+    ----------
+    person : Person
+    asked : Asked
+    policy : Policy
+        forecast.*.
+
+    Raises
+    ------
+    UsageError
+        No treatment is on record, doses lack what a forecast needs, or two drugs of the cycle have a card.
+    """
+    person = _with_planned(person, asked.regimen, policy)
+    drugs = _drugs(person, asked, policy)
+    cards = _cards(drugs, asked)
+    if not cards:
+        return _without_card(person, drugs, asked, policy)
+    if len(found := {card.drug for card in cards}) > 1:
+        raise UsageError(
+            "Two drugs of the last cycle have a card, and no card knows both.",
+            f"Found: {', '.join(sorted(found))}.",
+            "Choose with --card, or name the drug in a regimen file.",
+        )
+    return _of_drug(person, cards, asked, policy)
+
+
+def _with_planned(person: Person, file: RegimenFile, policy: Policy) -> Person:
+    """Without a day that was asked for, a dose in the file may lie after the last day of the source."""
+    last = max((dose.minute for dose in file.doses), default=0)
+    return person if policy.as_of is not None else replace(person, as_of=max(person.as_of, last))
+
+
+def _drugs(person: Person, asked: Asked, policy: Policy) -> tuple[str, ...]:
+    """The drug that the user names, else those of the last cycle of chemotherapy."""
+    named = forecasting.card(asked.card).drug if asked.card else asked.regimen.drug
+    if named:
+        return (named,)
+    given = person.given("chemotherapy")
+    if not given:
+        raise UsageError(
+            "No chemotherapy is on record as given to this person.",
+            "Orders do not count: nobody knows whether they were carried out." if person.exposures else "",
+            f"Write a regimen file and give it with --regimen:\n\n{_stub(_verified('', asked.analyte)[::-1])}",
+        )
+    start = run_start([row["start"] for row in given], policy.number("forecast.cycle_days"))
+    return tuple(sorted({plain(row) for row in given if row["start"] >= start}))
+
+
+def plain(row: Row) -> str:
+    """The name of the drug of an exposure."""
+    return str(row["ingredient"]).removeprefix("drug:")
+
+
+def _cards(drugs: Sequence[str], asked: Asked) -> list[Card]:
+    if not asked.card:
+        return [card for drug in drugs for card in _verified(drug, asked.analyte)]
+    chosen = forecasting.card(asked.card)
+    if reason := why_not(chosen):
+        usable = ", ".join(card.name for card in _verified("", ""))
+        raise UsageError(f"The card {chosen.name} does not forecast one person.", reason, f"These do: {usable}.")
+    if asked.analyte and asked.analyte != chosen.analyte:
+        raise UsageError(f"The card {chosen.name} is of {chosen.analyte}.", "", "Leave --analyte out.")
+    return [chosen]
+
+
+def _verified(drug: str, analyte: str) -> list[Card]:
+    """The cards that may forecast a person; empty: of any drug, of any count."""
+    return [
+        card
+        for card in forecasting.cards().values()
+        if not why_not(card) and drug in ("", card.drug) and analyte in ("", card.analyte)
+    ]
+
+
+def _without_card(person: Person, drugs: tuple[str, ...], asked: Asked, policy: Policy) -> Case:
+    """The counts of the cycle are still told."""
+    own = [row["start"] for row in person.given("chemotherapy") if plain(row) in drugs]
+    own = sorted([*own, *(dose.minute for dose in asked.regimen.doses if dose.minute <= person.as_of)])
+    day_0 = run_start(own, policy.number("forecast.cycle_days")) if own else None
+    analyte = asked.analyte or "neutrophils"
+    counts, notes = _counts(person, analyte, day_0, policy)
+    return Case(person, analyte, drugs, day_0=day_0, counts=counts, missing=notes)
+
+
+def _of_drug(person: Person, cards: Sequence[Card], asked: Asked, policy: Policy) -> Case:
+    card, file = cards[0], asked.regimen
+    course = _course(person, card, file, policy)
+    times = [dose.minute for dose in course]
+    day_0 = run_start(times, policy.number("forecast.cycle_days"))
+    counts, notes = _counts(person, card.analyte, day_0, policy)
+    molar = card.parameters["dose_molar_mass"].value if "dose_molar_mass" in card.parameters else None
+    amounts = [amount_in(card.dose_unit, dose, molar, file.body_surface) for dose in course]
+    made = tuple(
+        replace(dose, amount=amount, unit=card.dose_unit) for dose, amount in zip(course, amounts, strict=True)
+    )
+    known = _covariates(person, cards, times[0]) | dict(file.covariates)
+    found = Case(person, card.analyte, (card.drug,), tuple(cards), day_0, made, counts, known, notes)
+    return replace(found, missing=(*notes, *_gaps(found, file)))
+
+
+def _course(person: Person, card: Card, file: RegimenFile, policy: Policy) -> list[Dose]:
+    """The doses of the last course of a drug, each complete."""
+    rows = [row for row in person.exposures if plain(row) == card.drug]
+    found = file.doses or doses(rows)
+    known = [dose for dose in found if dose.minute <= person.as_of]
+    if not known:
+        raise _asks_for_file(card, f"{card.drug}: no dose on record as administered by then.")
+    start = run_start([dose.minute for dose in known], policy.number("forecast.course_days"))
+    course = [
+        replace(dose, hours=file.hours if dose.hours is None else dose.hours) for dose in known if dose.minute >= start
+    ]
+    if lacks := [", ".join(dose.lacks) for dose in course if dose.lacks]:
+        which = "; ".join(f"{lacks.count(one)} of {len(course)} doses lack {one}" for one in dict.fromkeys(lacks))
+        raise _asks_for_file(card, f"{card.drug}: {which}.")
+    return course
+
+
+def _asks_for_file(card: Card, found: str) -> UsageError:
+    return UsageError(
+        "The doses on record are not enough for a forecast.",
+        found,
+        f"Write a regimen file, with what you know, and give it with --regimen:\n\n{_stub([card])}",
+    )
+
+
+def _stub(cards: Sequence[Card]) -> str:
+    """For the first of the cards; the drugs of the others stand beside it."""
+    others = sorted({card.drug for card in cards} - {cards[0].drug})
+    return stub(cards[0].drug, "mg", tuple(sorted(cards[0].covariates)), others)
+
+
+def _counts(
+    person: Person, analyte: str, day_0: int | None, policy: Policy
+) -> tuple[tuple[Count, ...], tuple[str, ...]]:
+    """The counts of the cycle and shortly before, and what was done to them."""
+    lowest = policy.number("forecast.zero_below")
+    first = -1 << 62 if day_0 is None else day_0 - policy.number("forecast.before_days") * DAY
+    last = person.as_of if day_0 is None else day_0 + HORIZON * DAY
+    rows = [row for row in person.counts if row["analyte"] == analyte and first <= row["minute"] <= last]
+    usable = [row for row in rows if row["comparator"] not in (">", ">=")]
+    zero = [row for row in usable if not row["value"]]
+    made = tuple(
+        Count(row["minute"], row["value"] or lowest, row["comparator"] in ("<", "<=") or not row["value"])
+        for row in usable
+    )
+    notes = {
+        f"{len(rows) - len(usable)} counts are only known to be above a number, and were left out": rows != usable,
+        f"{len(zero)} counts of 0 were taken as below {lowest:g}": bool(zero),
+        f"{(dated := _dated(usable))} counts have a date without a time: they stand at its beginning": dated > 0,
+    }
+    return made, tuple(note for note, holds in notes.items() if holds)
+
+
+def _dated(rows: Sequence[Row]) -> int:
+    return sum(row["time_precision"] != "minute" for row in rows)
+
+
+def _covariates(person: Person, cards: Sequence[Card], start: int) -> dict[str, float]:
+    """What the records say of what the cards ask; earlier chemotherapy that is not on record stays unknown."""
+    asked = {name for card in cards for name in card.covariates}
+    made = {}
+    if "female" in asked and person.sex in ("female", "male"):
+        made["female"] = float(person.sex == "female")
+    if "prior_therapy" in asked and any(row["start"] < start for row in person.given("chemotherapy")):
+        made["prior_therapy"] = 1.0
+    return made
+
+
+def _gaps(found: Case, file: RegimenFile) -> Iterator[str]:
+    start = found.doses[0].minute
+    others = {plain(row) for row in found.person.given("chemotherapy") if row["start"] >= start} - {*found.drugs}
+    if others:
+        yield f"also given, and outside the card, so that the fall may be deeper: {', '.join(sorted(others))}"
+    if growth := {plain(row) for row in found.person.given("g_csf") if row["start"] >= start}:
+        yield f"a growth factor was given, of which the card knows nothing: {', '.join(sorted(growth))}"
+    if "paclitaxel" in found.drugs and not file.doses:
+        yield "the records do not tell albumin-bound paclitaxel apart; the card is of the solvent-based one"
+    if not any(count.minute <= (found.day_0 or 0) for count in found.counts):
+        yield "no count shortly before the cycle: where the person began is not known"
+    if (found.person.as_of - (found.day_0 or 0)) / DAY > HORIZON:
+        yield f"the {HORIZON} days that a forecast reaches have passed: ask for an earlier day with --as-of"
+    yield "drug concentrations were not measured: everybody has the pharmacokinetics of the typical person"

@@ -1,0 +1,147 @@
+"""Records of one person -> what a forecast asks for: counts, doses, what else was given."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2 import col
+
+from leukopenia import api, knowledge, monitoring
+from leukopenia.engine import Engine, Frame, open_engine
+from leukopenia.errors import UsageError
+from leukopenia.harmonising import Harmonised, harmonise
+from leukopenia.policy import Policy
+from leukopenia.regimen_file import Dose
+
+Row = dict[str, Any]
+
+DAY = 1440
+ANALYTES = ("neutrophils", "wbc")
+_LONGEST_INFUSION = DAY
+
+
+@dataclass(frozen=True)
+class Person:
+    """The records of one person up to a minute, in the order of time.
+
+    Attributes
+    ----------
+    sex : str
+        male, female, other, unknown.
+    counts : sequence of rows of contracts.COUNTS
+        Neutrophils and white cells.
+    exposures : sequence of rows of contracts.EXPOSURES
+        Each administration by itself; only drugs of the groups chemotherapy and g_csf.
+    as_of : int
+        The minute the question is asked for.
+    """
+
+    patient_id: str
+    sex: str
+    counts: Sequence[Row]
+    exposures: Sequence[Row]
+    as_of: int
+
+    def given(self, group: str) -> list[Row]:
+        """The exposures to drugs of a group that somebody gave, handed over or told of; not mere orders."""
+        members = drugs_of(group)
+        return [row for row in self.exposures if row["ingredient"] in members and row["status"] != "ordered"]
+
+
+def drugs_of(group: str) -> set[str]:
+    """The ingredient ids of a group of ingredients.csv."""
+    return {row["id"] for row in knowledge.load()["ingredients"] if group in row["groups"].split(";")}
+
+
+def read_person(
+    sources: Sequence[Path],
+    patient: str,
+    policy: Policy,
+    *,
+    engine: str = "duckdb",
+    progress: Callable[[str], None] = lambda stage: None,
+    site_map: str = "",
+    format: str = "",
+    mapping: Mapping[str, Any] | None = None,
+) -> Person:
+    """Read the records of one person.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Whatever `run` reads.
+    patient : str
+        patient_id.
+    policy : Policy
+        as_of; administrations are never joined here, whatever exposure.join_days says.
+    engine, progress, site_map, format, mapping
+        As in `leukopenia.api.run`.
+
+    Raises
+    ------
+    UsageError
+        There is no such person.
+    """
+    apart = Policy.of({**policy.values, "exposure.join_days": 0})
+    opened = open_engine(engine)
+    try:
+        with tempfile.TemporaryDirectory(prefix="leukopenia-stage-") as stage:
+            progress("read")
+            raws = api.read_all([*sources], opened, Path(stage), format, mapping)
+            progress("harmonise")
+            made = harmonise(raws, opened, knowledge.load(), apart, api.site_maps_of(site_map))
+            return _person(made, opened, patient, policy)
+    finally:
+        opened.close()
+
+
+def _person(made: Harmonised, opened: Engine, patient: str, policy: Policy) -> Person:
+    counts = opened.materialise(made.counts, "counts")
+    as_of = monitoring.day_asked_for(policy, opened, made.exposures, counts)
+    groups = sorted(drugs_of("chemotherapy") | drugs_of("g_csf"))
+    lines = _rows(opened, counts.filter(col("analyte").is_in(list(ANALYTES))), patient, "minute", as_of)
+    given = _rows(opened, made.exposures.filter(col("ingredient").is_in(groups)), patient, "start", as_of)
+    people = opened.collect(_mine(made.patients, patient)).to_dicts()
+    if not people and opened.collect(_mine(counts, patient).head(1)).is_empty() and not given:
+        raise UsageError("There is no such person in the source.", "", "Check --patient: it is the source's own id.")
+    return Person(patient, people[0]["sex"] if people else "unknown", lines, given, as_of)
+
+
+def _mine(frame: Frame, patient: str) -> Frame:
+    return frame.filter(col("patient_id").cast(nw.String) == patient)
+
+
+def _rows(opened: Engine, frame: Frame, patient: str, time: str, as_of: int) -> list[Row]:
+    known = _mine(frame, patient).filter(col(time) <= as_of)
+    return opened.collect(known).sort(time).to_dicts()
+
+
+def doses(rows: Iterable[Row]) -> tuple[Dose, ...]:
+    """The administrations of one drug as doses; what is not on record, or stands in two rows, is not known."""
+    return tuple(_dose(row) for row in rows if row["status"] == "administered")
+
+
+def _dose(row: Row) -> Dose:
+    lasting = row["end"] - row["start"]
+    single = row["rows"] == 1
+    return Dose(
+        minute=row["start"],
+        amount=row["dose"] if single and row["dose"] else None,
+        unit=row["dose_unit"] if single else "",
+        hours=lasting / 60 if single and 0 < lasting <= _LONGEST_INFUSION else None,
+    )
+
+
+def run_start(minutes: Sequence[int], days: float) -> int:
+    """The first of the last times that follow one another by no more than so many days."""
+    start = minutes[-1]
+    for minute in reversed(minutes):
+        if start - minute > days * DAY:
+            break
+        start = minute
+    return start
