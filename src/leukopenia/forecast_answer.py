@@ -46,7 +46,8 @@ def answer(case: Case) -> Row:
         what is not known is None or empty.
     """
     found = _predicted(case) if case.cards else None
-    told = _told(found, case.analyte) if found else _nothing()
+    told = _told(found) if found else _nothing()
+    cuts = forecasting.levels(case.analyte, STANDARD).grades
     sources = (
         [] if found is None else [{"source_id": key, "citation": knowledge.citation(key)} for key in found.sources]
     )
@@ -63,6 +64,8 @@ def answer(case: Case) -> Row:
         "doses": [_dose(case, dose) for dose in case.doses],
         "counts": [_count(case, count) for count in case.counts],
         "covariates": dict(case.covariates or {}),
+        "standard": STANDARD,
+        "grade_below": {str(grade): cut for grade, cut in sorted(cuts.items())},
         **told,
         "missing": [*case.missing, *unknown],
         "sources": sources,
@@ -91,9 +94,8 @@ def _predicted(case: Case) -> Forecast:
     return forecasting.predict(counts, regimen, case.cards, standard=STANDARD, since=since, days=float(HORIZON))
 
 
-def _told(found: Forecast, analyte: str) -> Row:
+def _told(found: Forecast) -> Row:
     cards = forecasting.cards()
-    cuts = forecasting.levels(analyte, STANDARD).grades
     return {
         "status": found.status,
         "information_gain": _plain(found.information_gain),
@@ -107,8 +109,7 @@ def _told(found: Forecast, analyte: str) -> Row:
         },
         "curve": {"days": _list(found.days)}
         | {name: _list(band) for name, band in zip(_QUANTILES, found.band, strict=True)},
-        "grades": {"standard": STANDARD, "below": {str(grade): cut for grade, cut in sorted(cuts.items())}}
-        | {"days": _list(found.grade_days)}
+        "grades": {"days": _list(found.grade_days)}
         | {str(grade): _list(chance) for grade, chance in sorted(found.grades.items())},
         "ready": {"days": _list(found.grade_days)}
         | {f"{level:.1f}": _list(chance) for level, chance in found.ready.items()},
@@ -215,7 +216,7 @@ def _markers(told: Row) -> Iterator[str]:
     day, value = found["nadir_day"], found["nadir"]
     if value["median"] is not None:
         yield f"Nadir: day {_span(day)}, {value['median']:.2f} ({value['low']:.2f} to {value['high']:.2f}) x {UNIT}"
-    worst = told["grades"]["below"]["4"]
+    worst = told["grade_below"]["4"]
     yield f"Below {worst:.1f} at some time: probability {found['time_to_grade_4']['probability']:.0%}"
     for name, marker in sorted(found.items()):
         if name.startswith("days_below_"):
@@ -247,7 +248,7 @@ def _table(told: Row) -> Iterator[str]:
     first = max(math.ceil(told["as_of_day"]), 0)
     if first > HORIZON:
         return
-    yield f"Probability per day ({grades['standard'].upper().replace('-', ' ')}), in per cent:"
+    yield f"Probability per day ({told['standard'].upper().replace('-', ' ')}), in per cent:"
     head = ["grade 0-1" if name == "0" else f"grade {name}" for name in names] + [f">= {level}" for level in levels]
     yield "  day  date      " + "".join(f"{text:>10}" for text in head)
     for n, day in enumerate(grades["days"]):

@@ -15,7 +15,7 @@ from leukopenia.report.words import ANALYTES
 Row = Mapping[str, Any]
 
 WIDTH, HEIGHT = 760.0, 366.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 748.0, 74.0, 316.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 726.0, 74.0, 316.0
 _SHOWN_DAYS = 28
 
 _STYLE = """
@@ -101,17 +101,17 @@ def _head(told: Row) -> Iterator[str]:
     if told["doses"]:
         yield svg.path(f"M{x + 294:g} 53l-4-8h8z", "dose")
         yield svg.label(x + 303, 52, "dose")
-    if told["grades"]:
-        for n, grade in enumerate(("2", "3", "4")):
-            yield svg.box(x + 348 + 66 * n, 43, 14, 10, f"g{grade}")
-            yield svg.label(x + 367 + 66 * n, 52, f"grade {grade}")
+    if any(count["below"] for count in told["counts"]):
+        yield svg.mark(x + 344, 48, "at_most", "mark", "")
+        yield svg.label(x + 353, 52, "less than")
+    for n, grade in enumerate(told["grade_below"]):
+        yield svg.box(x + 420 + 66 * n, 43, 14, 10, f"g{grade}")
+        yield svg.label(x + 439 + 66 * n, 52, f"grade {grade}")
 
 
 def _grades(told: Row, y: Axis) -> Iterator[str]:
     """Each grade from its own cut-off down to the next."""
-    if not told["grades"]:
-        return
-    cuts = sorted(((int(grade), cut) for grade, cut in told["grades"]["below"].items()), reverse=True)
+    cuts = sorted(((int(grade), cut) for grade, cut in told["grade_below"].items()), reverse=True)
     floors = [0.0, *(cut for _, cut in cuts)]
     for (grade, cut), floor in zip(cuts, floors, strict=False):
         yield svg.box(_LEFT, y.at(cut), _RIGHT - _LEFT, y.at(floor) - y.at(cut), f"g{grade}", f"grade {grade}")
