@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from leukopenia import forecasting
+from leukopenia import forecasting, knowledge
 from leukopenia.errors import UsageError
 from leukopenia.forecast.model_card import Card, why_not
 from leukopenia.forecast_records import DAY, Person, doses, run_start
@@ -84,8 +84,9 @@ def case(person: Person, asked: Asked, policy: Policy) -> Case:
         No treatment is on record, doses lack what a forecast needs, or two drugs of the cycle have a card.
     """
     person = _with_planned(person, asked.regimen, policy)
-    drugs = _drugs(person, asked, policy)
-    cards = _cards(drugs, asked)
+    chosen = _chosen(asked)
+    drugs = (chosen.drug,) if chosen else _drugs(person, asked, policy)
+    cards = [chosen] if chosen else [card for drug in drugs for card in _verified(drug, asked.analyte)]
     if not cards:
         return _without_card(person, drugs, asked, policy)
     if len(found := {card.drug for card in cards}) > 1:
@@ -105,9 +106,10 @@ def _with_planned(person: Person, file: RegimenFile, policy: Policy) -> Person:
 
 def _drugs(person: Person, asked: Asked, policy: Policy) -> tuple[str, ...]:
     """The drug that the user names, else those of the last cycle of chemotherapy."""
-    named = forecasting.card(asked.card).drug if asked.card else asked.regimen.drug
-    if named:
+    if named := _ingredient(asked.regimen.drug):
         return (named,)
+    if asked.regimen.doses:
+        raise UsageError("The regimen file has doses of no drug.", "", "Write `drug: docetaxel`, or name a --card.")
     given = person.given("chemotherapy")
     if not given:
         raise UsageError(
@@ -124,16 +126,25 @@ def plain(row: Row) -> str:
     return str(row["ingredient"]).removeprefix("drug:")
 
 
-def _cards(drugs: Sequence[str], asked: Asked) -> list[Card]:
+def _ingredient(name: str) -> str:
+    """The name of the ingredient of a drug that is named by a brand; what is not known stays as it is."""
+    names = {row["name"]: row["ingredient"] for row in knowledge.load()["ingredient_names"]}
+    return names.get(name, name).removeprefix("drug:")
+
+
+def _chosen(asked: Asked) -> Card | None:
+    """The card that the user names, if it may forecast a person and is of what was asked."""
     if not asked.card:
-        return [card for drug in drugs for card in _verified(drug, asked.analyte)]
+        return None
     chosen = forecasting.card(asked.card)
     if reason := why_not(chosen):
         usable = ", ".join(card.name for card in _verified("", ""))
         raise UsageError(f"The card {chosen.name} does not forecast one person.", reason, f"These do: {usable}.")
-    if asked.analyte and asked.analyte != chosen.analyte:
+    if asked.analyte not in ("", chosen.analyte):
         raise UsageError(f"The card {chosen.name} is of {chosen.analyte}.", "", "Leave --analyte out.")
-    return [chosen]
+    if _ingredient(asked.regimen.drug) not in ("", chosen.drug):
+        raise UsageError(f"The card {chosen.name} is of {chosen.drug}, the regimen file of another drug.")
+    return chosen
 
 
 def _verified(drug: str, analyte: str) -> list[Card]:

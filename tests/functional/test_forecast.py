@@ -139,6 +139,11 @@ def test_a_dose_per_area_needs_the_area(labs: Path, tmp_path: Path, regimen: Pat
     assert with_area["markers"] == told(labs, "--regimen", regimen)["markers"]
 
 
+def test_a_drug_by_its_brand(labs: Path, tmp_path: Path) -> None:
+    file = text(tmp_path / "brand.yaml", REGIMEN.replace("docetaxel", "Taxotere"))
+    assert told(labs, "--regimen", file)["drugs"] == ["docetaxel"]
+
+
 def test_doses_before_the_first_count_of_a_source_without_drugs(tmp_path: Path, regimen: Path) -> None:
     """A dose in the file after the last count: the day asked for is that of the dose."""
     before = "\n".join(LABS.splitlines()[:3])
@@ -297,6 +302,10 @@ def test_misuse_says_what_to_do(labs: Path, regimen: Path, tmp_path: Path) -> No
     assert "no model card" in fails(2, *asked, "--card", "nothing")
     assert "neutrophils or wbc" in fails(2, *asked, "--analyte", "platelets")
     assert "is of neutrophils" in fails(2, *asked, "--card", "netterberg2017-docetaxel", "--analyte", "wbc")
+    paclitaxel = "friberg2002-paclitaxel-leukocytes"
+    assert "of another drug" in fails(2, *asked, "--card", paclitaxel)
+    nameless = text(tmp_path / "nameless.yaml", REGIMEN.replace("drug: docetaxel\n", ""))
+    assert "doses of no drug" in fails(2, *asked[:-1], nameless)
     assert ".svg" in fails(2, *asked, "--plot", tmp_path / "own.png")
     assert "cannot be read" in fails(2, *asked[:-1], tmp_path / "nothing.yaml")
     fails(3, "forecast", tmp_path / "nothing.csv", "--patient", "7")
