@@ -19,7 +19,7 @@ demo: $(VENV)/run.done
 	@$(BIN)/leukopenia demo demo
 
 test: $(VENV)/dev.done system
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
 
 fuzz: $(VENV)/dev.done system
 	LEUKOPENIA_FUZZ=10000 $(BIN)/pytest tests/generative

@@ -192,6 +192,19 @@ def test_any_percentiles_in_any_order() -> None:
     assert (found.lower, found.upper) == (found.limits[2], found.limits[0])
 
 
+def test_resamples_move_as_the_interval_says() -> None:
+    found = indirect(mixed(12, 8000))
+    moved = found.resampled(200, seed=1)
+    assert moved.shape == (200, 2)
+    assert np.median(moved, axis=0) == pytest.approx(found.limits, rel=0.03)
+    width = np.diff(np.percentile(moved, [5, 95], axis=0), axis=0)[0]
+    assert (width > 0.2 * np.diff(found.intervals)[:, 0]).all()
+    assert (width < 1.5 * np.diff(found.intervals)[:, 0]).all()
+    assert np.array_equal(moved, found.resampled(200, seed=1))
+    with pytest.raises(UsageError, match="no limits"):
+        indirect(np.full(900, 5.0)).resampled()
+
+
 # Refusals and errors
 
 

@@ -97,8 +97,11 @@ def test_censored_results_count_as_lower_than_their_bound(tmp_path: Path) -> Non
 
 
 def test_a_wide_gap_between_results_is_told(tmp_path: Path) -> None:
-    mixed = np.concatenate([results(), 1000 * results(400)])
-    verdict = estimated(tmp_path, pl.DataFrame({"value": mixed})).limits[0].verdict
+    thousandfold = np.concatenate([results(), 1000 * results(400)])
+    refused = estimated(tmp_path, pl.DataFrame({"value": thousandfold})).limits[0]
+    assert refused.refused and "two units" in refused.verdict
+    apart = np.concatenate([np.clip(results(), 2.0, 20.0), np.clip(60 * results(400), 260.0, 500.0)])
+    verdict = estimated(tmp_path, pl.DataFrame({"value": apart})).limits[0].verdict
     assert "12% of the results lie" in verdict and "Two units?" in verdict
     assert "Two units" not in estimated(tmp_path, pl.DataFrame({"value": results()})).limits[0].verdict
 

@@ -32,8 +32,8 @@ _INFORMATIVE = 30_000.0
 _GAP = 3.0
 _UNSURE = 4.0
 _STEADY = 0.05
-_PRIOR = priors()
-_START = _PRIOR[5, 0]
+PRIOR = priors()
+_START = PRIOR[5, 0]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,12 @@ class IndirectLimits:
         """Credible interval of the highest limit."""
         low, high = self.intervals[np.argmax(self.percentiles)]
         return float(low), float(high)
+
+    def resampled(self, resamples: int = 200, seed: int = 0) -> Floats:
+        """Limits of resampled cells, shape (resamples, m); see `leukopenia.reference.fit.bootstrap.resampled`."""
+        from leukopenia.reference.fit.bootstrap import resampled
+
+        return resampled(self, resamples, seed)
 
     @cached_property
     def expected(self) -> dict[str, Floats]:
@@ -174,17 +180,26 @@ def indirect(
     )
 
 
+def informative(made: Cells) -> Floats:
+    """The counts, scaled to as many results as tell something about shapes that are not exact."""
+    return made.counts / (1.0 + made.n / _INFORMATIVE)
+
+
+def log_edges_of(made: Cells) -> Floats:
+    """Logarithms of the edges, those at zero a little above it."""
+    return np.log(np.maximum(made.edges, made.step * _STEADY))
+
+
 def fit(made: Cells) -> Posterior:
     """The posterior of the mixture given the counts of cells."""
-    counts = made.counts / (1.0 + made.n / _INFORMATIVE)
-    log_edges = np.log(np.maximum(made.edges, made.step * _STEADY))
+    counts, log_edges = informative(made), log_edges_of(made)
     reached = np.cumsum(counts)[:-1] / counts.sum()
     low, middle, high = np.interp([0.25, 0.5, 0.75], reached, log_edges)
     unit = max((high - low) / (2 * float(ndtri(0.75))), 0.003)
     scale = np.array([middle, unit, max(made.least - made.step / 2, 0.0), made.most + made.step / 2])
     starts = _starts(log_edges, reached, scale)
-    modes = Modes(*search(starts, made.edges, log_edges, counts, scale, _PRIOR))
-    return posterior(modes, made.edges, log_edges, scale, _PRIOR)
+    modes = Modes(*search(starts, made.edges, log_edges, counts, scale, PRIOR))
+    return posterior(modes, made.edges, log_edges, scale, PRIOR)
 
 
 def _table(values: ArrayLike, counts: ArrayLike | None, weights: ArrayLike | None) -> tuple[Floats, Floats]:
@@ -222,7 +237,7 @@ def _numbers(name: str, given: ArrayLike) -> Floats:
 def _refusal(values: Floats, counts: Floats) -> str:
     n = counts.sum()
     if len(values) == 1:
-        return "All results are equal."
+        return f"All results are equal: {FEWEST} that differ would be enough."
     if n < FEWEST:
         return f"{n:.0f} results are too few for indirect limits: {FEWEST} would be enough."
     reached = np.cumsum(counts) / n
@@ -301,7 +316,7 @@ def _starts(log_edges: Floats, reached: Floats, scale: Floats) -> Floats:
 
 
 def _expected(made: Cells, fitted: Posterior) -> dict[str, Floats]:
-    log_edges = np.log(np.maximum(made.edges, made.step * _STEADY))
+    log_edges = log_edges_of(made)
     total = np.zeros((4, len(made.counts)))
     cdf, slope, _, _ = workspace(len(made.edges))
     for weight, theta, shape in zip(fitted.weights, fitted.modes.theta, fitted.modes.shape, strict=True):
