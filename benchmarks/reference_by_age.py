@@ -33,6 +33,9 @@ HERE = Path(__file__).parent
 YEAR = HOURS["years"]
 ZS = (-1.959964, 1.959964)
 AGES = 56
+SEEDS = (10, 11, 12, 13)
+"""Seeds below 10 were used while the constants of the method were set."""
+
 MOST_WINDOWS, FEWEST_IN_WINDOW = 14, 1_000
 
 Floats = NDArray[np.float64]
@@ -236,7 +239,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    seeds = range(1 if chosen.quick else 4)
+    seeds = SEEDS[:1] if chosen.quick else SEEDS
     made = page(run(seeds), seeds)
     print(made)
     if chosen.out or not chosen.quick:

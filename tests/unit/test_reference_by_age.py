@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import leukopenia as lk
+from leukopenia import estimated, knowledge
 from leukopenia.errors import UsageError
 from leukopenia.reference.fit.age_limits import LimitsByAge
 from leukopenia.reference.fit.ages import HOURS, hours_at, place
@@ -258,6 +259,8 @@ def test_a_table_of_limits_follows_the_curves(mixed: LimitsByAge) -> None:
         inside = np.linspace(row["age_low"] + 0.01, row["age_high"] - 0.01, 9)
         inside = inside[(inside > 1.01) & (inside < 17.9)]
         assert np.abs(mixed.z(np.full(len(inside), row["lower"]), inside) - ZS[0]).max() < 0.25
+    taken = estimated.rows(pl.DataFrame(rows), knowledge.load())
+    assert [float(row["low"]) for row in taken] == [row["lower"] for row in rows]
     coarse = mixed.table("neutrophils", "10*9/L", tolerance=0.4)
     assert len(coarse) < len(rows)
 

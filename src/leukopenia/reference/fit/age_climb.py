@@ -18,7 +18,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from leukopenia.reference.fit.age_cells import AgeCells
 from leukopenia.reference.fit.age_terms import Terms
-from leukopenia.reference.fit.mixture import log_posterior, log_prior, workspace
+from leukopenia.reference.fit.mixture import log_posterior, log_prior, shares, workspace
 from leukopenia.reference.fit.parts import LEFT_SHARE, RIGHT_SHARE, SIZE
 
 Floats = NDArray[np.float64]
@@ -108,6 +108,15 @@ def _gathered(design: Floats, owners: Integers, pull: Floats, bend: Floats) -> t
         for b in range(a):
             information[b, a] = information[a, b]
     return gradient, information
+
+
+@njit(cache=True)
+def healthy_shares(eta: Floats, left: int, right: int) -> Floats:
+    """Share of the healthy in each row of parameters."""
+    made = np.empty(eta.shape[0])
+    for r in range(eta.shape[0]):
+        made[r] = shares(eta[r], left, right)[0]
+    return made
 
 
 class Slope:

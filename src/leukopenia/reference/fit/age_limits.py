@@ -31,6 +31,7 @@ NEAR = {"direct": 40, "indirect": 200}
 UNSURE = 0.5
 """Standard deviation of the posterior of a limit, in healthy units, above which there is none."""
 
+_BLOCK = 4_096
 _NAMES = {LAMBDA: "L", CENTRE: "M", WIDTH: "S", LEFT_SHARE: "left share", RIGHT_SHARE: "right share"}
 
 
@@ -174,10 +175,13 @@ class LimitsByAge:
         """
         values, given = np.broadcast_arrays(np.asarray(value, dtype=np.float64), np.asarray(age))
         places, strata = self._asked(given.ravel(), sex, group)
+        return _shaped(_in_blocks(self._z, values.ravel(), places, strata), values)
+
+    def _z(self, values: Floats, places: Floats, strata: Integers) -> Floats:
         curves = self._curves(places, strata)
         with np.errstate(divide="ignore", over="ignore"):
-            z = transform(values.ravel() / curves.median, curves.power) / curves.spread
-        return _shaped(np.where(self._known(places, strata, curves), z, np.nan), values)
+            z = transform(values / curves.median, curves.power) / curves.spread
+        return np.where(self._known(places, strata, curves), z, np.nan)
 
     def percentile(
         self, value: ArrayLike, age: ArrayLike, sex: ArrayLike | None = None, group: ArrayLike | None = None
@@ -270,7 +274,8 @@ class LimitsByAge:
     def _value(
         self, age: ArrayLike, sex: ArrayLike | None, group: ArrayLike | None, percentile: float
     ) -> float | Floats:
-        return _shaped(self._at(*self._asked(age, sex, group), percentile), np.asarray(age))
+        found = _in_blocks(partial(self._at, percentile=percentile), *self._asked(age, sex, group))
+        return _shaped(found, np.asarray(age))
 
     def _curves(self, places: Floats, strata: Integers) -> Curves:
         if self.posterior is None:
@@ -309,6 +314,12 @@ class LimitsByAge:
         labels = np.array(self.strata.pairs)[strata]
         head = {"age": np.tile(np.atleast_1d(ages), len(pairs)), "sex": labels[:, 0], "group": labels[:, 1]}
         return head | told(np.tile(places, len(pairs)), strata)
+
+
+def _in_blocks(told: Callable[..., Floats], *columns: NDArray) -> Floats:
+    """Block by block, for a design matrix of a million ages would fill the memory."""
+    starts = range(0, max(len(columns[0]), 1), _BLOCK)
+    return np.concatenate([told(*(column[k : k + _BLOCK] for column in columns)) for k in starts])
 
 
 def _shaped(found: Floats, like: NDArray) -> float | Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopenia.reference.fit.age_cells import AgeCells
-from leukopenia.reference.fit.age_climb import Mode, Slope, climb
+from leukopenia.reference.fit.age_climb import Mode, Slope, climb, healthy_shares
 from leukopenia.reference.fit.age_starts import coefficients, path, shapes, windows
 from leukopenia.reference.fit.age_terms import HEALTHY, Terms
 from leukopenia.reference.fit.mixture import parts as mixture_parts
@@ -138,23 +138,23 @@ class AgePosterior:
     def curves(self, places: Floats, strata: Integers) -> Curves:
         """L, M and S at places on the scale of `ages.place`."""
         whole, owners = self.terms.design(places, strata), self.terms.owners
-        design = np.array([whole * (owners == parameter) for parameter in HEALTHY])
-        each = np.array([(design @ model.mode.coefficients).T for model in self.models])
-        half = [np.tensordot(design, model.covariance, 1) for model in self.models]
-        covariances = np.array([np.einsum("ina,jna->nij", one, design) for one in half])
+        own = [np.flatnonzero(owners == parameter) for parameter in HEALTHY]
+        parts = [np.ascontiguousarray(whole[:, columns]) for columns in own]
+        each = np.array([_healthy(parts, own, model.mode.coefficients) for model in self.models])
+        covariances = np.array([_covariances(parts, own, model.covariance) for model in self.models])
         mean, scale = np.tensordot(self.weights, each, 1), self.cells.scale
         median, spread = np.exp(scale[0] + scale[1] * mean[:, 1]), scale[1] * np.exp(mean[:, 2])
-        allowance = _ALLOWANCE * (1.0 - self.healthy_fractions(places, strata))
+        allowance = _ALLOWANCE * (1.0 - self._healthy_shares(whole))
         return Curves(mean[:, 0], median, spread, each, covariances, allowance, self.weights, scale)
 
     def healthy_fractions(self, places: Floats, strata: Integers) -> Floats:
         """Share of the results at each place taken to be healthy."""
-        design, total = self.terms.design(places, strata), np.zeros(len(places))
+        return self._healthy_shares(self.terms.design(places, strata))
+
+    def _healthy_shares(self, design: Floats) -> Floats:
         members = np.equal.outer(self.terms.owners, np.arange(SIZE)).astype(np.float64)
-        for weight, model in zip(self.weights, self.models, strict=True):
-            eta = (design * model.mode.coefficients) @ members
-            total += weight * np.array([shares(row, *model.shape)[0] for row in eta])
-        return total
+        each = [healthy_shares((design * m.mode.coefficients) @ members, *m.shape) for m in self.models]
+        return np.asarray(self.weights @ np.array(each))
 
     def freedom(self) -> dict[int, float]:
         """Effective degrees of freedom of each parameter that is a curve, in the heaviest model."""
@@ -163,6 +163,20 @@ class AgePosterior:
             if term.basis.intervals or term.parameter in found:
                 found[term.parameter] = found.get(term.parameter, 0.0) + float(free[where].sum())
         return found
+
+
+def _healthy(parts: list[Floats], own: list[Integers], coefficients: Floats) -> Floats:
+    return np.stack([x @ coefficients[columns] for x, columns in zip(parts, own, strict=True)], axis=1)
+
+
+def _covariances(parts: list[Floats], own: list[Integers], covariance: Floats) -> Floats:
+    """Of L, M and S at each place, shape (places, 3, 3)."""
+    made = np.empty((len(parts[0]), 3, 3))
+    for i in range(3):
+        for j in range(i + 1):
+            made[:, i, j] = ((parts[i] @ covariance[np.ix_(own[i], own[j])]) * parts[j]).sum(axis=1)
+            made[:, j, i] = made[:, i, j]
+    return made
 
 
 def healthy_only(made: AgeCells, parts: Terms) -> AgePosterior:
