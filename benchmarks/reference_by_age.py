@@ -207,7 +207,8 @@ def summary(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 def page(rows: pl.DataFrame, seeds: Sequence[int]) -> str:
     head = (
         "# Limits by age\n\n`python benchmarks/reference_by_age.py`; "
-        f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, one core, {len(seeds)} seeds.\n\n"
+        f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, one core, "
+        f"seeds {seeds[0]} to {seeds[-1]}.\n\n"
         "Error of both limits in standard deviations of the healthy, averaged over ages; share of ages at which the\n"
         "90 % interval covers the true limit; share of ages answered; CPU-seconds. `windows`: a single fit in each of\n"
         "up to 14 windows. `direct` on results of healthy persons, `indirect` on all.\n"
