@@ -110,9 +110,11 @@ def _told(made: Monitored, opened: Engine, minute: int, patient: str, drug: str)
     return {
         "as_of": _day(minute),
         "courses": monitoring.treated(made, opened, patient, drug),
+        "going_on": monitoring.going(made, opened, patient, drug),
         "worklist": [_dated(row) for row in monitoring.worklist(made, opened, patient, drug)],
         "next": [_dated(row) for row in monitoring.schedule(made, opened, patient, drug)],
         "not_assessable": monitoring.unassessed(made, opened, patient, drug),
+        "not_assessable_before": monitoring.unassessed_before(made, opened, patient, drug),
         "coverage": [] if patient else monitoring.by_drug(made, opened, drug),
     }
 
@@ -136,7 +138,11 @@ def lines(told: Mapping[str, Any]) -> list[str]:
     made += [_person(row) for row in waiting]
     if not told["courses"] and not told["not_assessable"]:
         made.append("No treatment with a drug that has a rule is on record here: nothing could be monitored.")
-    return [*made, *_unassessed(told["not_assessable"]), *_coverage(told["coverage"])]
+    elif told["courses"] and not told["going_on"]:
+        earlier = f"earlier courses: {told['courses']}"
+        made.append(f"No treatment with a drug that has a rule is known to go on that day; {earlier}.")
+    before = _unassessed_before(told["not_assessable_before"])
+    return [*made, *_unassessed(told["not_assessable"]), *before, *_coverage(told["coverage"])]
 
 
 def _person(row: Row) -> str:
@@ -184,6 +190,23 @@ def _unassessed(rows: Sequence[Row]) -> Iterator[str]:
             yield line + rule
 
 
+def _unassessed_before(rows: Sequence[Row]) -> Iterator[str]:
+    from leukopenia.report.monitored import NOT_ASSESSABLE
+
+    if not rows:
+        return
+    yield ""
+    yield "Earlier courses that cannot be assessed, wholly or in part:"
+    for row in rows:
+        rule = f"  [{row['rule_id']}]" if row["rule_id"] else ""
+        said = f"{_number(row['courses'], 'course')}, {NOT_ASSESSABLE[row['reason']]}"
+        yield f"   {_drug(row['drug'])}: {said}{rule}"
+
+
+def _number(n: int, name: str) -> str:
+    return f"{n} {name}{'s' * (n != 1)}"
+
+
 def _coverage(rows: Sequence[Row]) -> Iterator[str]:
     if not rows:
         return
@@ -197,16 +220,13 @@ def _coverage(rows: Sequence[Row]) -> Iterator[str]:
 
 def _course_of_counts(row: Row) -> str:
     covered = (
-        "no schedule that can be placed"
-        if row["covered"] is None
-        else f"{row['covered']:.0%} of {row['days']} days covered"
+        "days covered not known" if row["covered"] is None else f"{row['covered']:.0%} of {row['days']} days covered"
     )
     often = row["alerts_per_100_months"]
     rate = "" if often is None else f"; {often:.1f} alerts per 100 patient-months"
     counts = f"of {row['n_due']} counts due {row['n_fulfilled']} taken ({row['n_late']} late), {row['n_missed']} missed"
-    return (
-        f"{row['persons']} persons, {row['assessed']} of {row['courses']} courses assessed, {covered}; {counts}{rate}"
-    )
+    assessed = f"{row['assessed']} of {_number(row['courses'], 'course')} assessed"
+    return f"{_number(row['persons'], 'person')}, {assessed}, {covered}; {counts}{rate}"
 
 
 def _write(output: Path, made: Monitored, opened: Engine, told: Row, asked: Policy) -> None:

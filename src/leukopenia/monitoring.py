@@ -223,10 +223,23 @@ def treated(made: Monitored, engine: Engine, patient: str = "", drug: str = "") 
     return _chosen(made.courses.select("patient_id", "drug"), engine, patient, drug).height
 
 
+def going(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> int:
+    """How many of these courses go on on the day asked for."""
+    rows = made.courses.select("patient_id", "drug", "ongoing_at")
+    return int(_chosen(rows, engine, patient, drug)["ongoing_at"].sum())
+
+
 def unassessed(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> list[Row]:
     """Persons to whom a rule cannot be applied today, and why: rows of not_assessable."""
     rows = _chosen(made.not_assessable.filter(col("open")).drop("open"), engine, patient, drug)
     return rows.sort("patient_id", "drug", "rule_id", "reason", "course").to_dicts()
+
+
+def unassessed_before(made: Monitored, engine: Engine, patient: str = "", drug: str = "") -> list[Row]:
+    """Courses of the past to which a rule could not be applied: drug, rule_id, reason, courses (their number)."""
+    rows = _chosen(made.not_assessable.filter(~col("open")), engine, patient, drug)
+    key = ["drug", "rule_id", "reason"]
+    return rows.group_by(key).agg(courses=pl.len().cast(pl.Int64)).sort(key).to_dicts()
 
 
 def by_drug(made: Monitored, engine: Engine, drug: str = "") -> list[Row]:

@@ -49,13 +49,14 @@ def test_the_worklist_is_the_same_from_every_format(source: list[Path]) -> None:
         "   3  clozapine: only orders, so nobody knows whether it was taken  [rule:clozapine-uk]",
     ]
     assert below[4] == "How well it went:"
-    assert "4 persons, 3 of 4 courses assessed, 98% of 141 days covered" in below[5]
+    assert "4 persons, 3 of 4 courses assessed, 96% of 141 days covered" in below[5]
     assert "of 22 counts due 20 taken (0 late), 2 missed" in below[5]
 
 
 def test_json_tells_the_same_in_fields(source: list[Path]) -> None:
     told = asked(*source, *UK)
-    assert set(told) == {"as_of", "courses", "worklist", "next", "not_assessable", "coverage"}
+    unassessed = {"not_assessable", "not_assessable_before"}
+    assert set(told) == {"as_of", "courses", "going_on", "worklist", "next", "coverage"} | unassessed
     assert (told["as_of"], told["courses"]) == (AS_OF, 4)
     assert [(str(one["patient_id"]), one["urgency"]) for one in told["worklist"]] == [("2", 1), ("1", 3)]
     red = told["worklist"][0]["alerts"][0]
@@ -66,7 +67,17 @@ def test_json_tells_the_same_in_fields(source: list[Path]) -> None:
     }
     assert [row["reason"] for row in told["not_assessable"]] == ["only_orders"]
     (coverage,) = told["coverage"]
-    assert coverage["covered"] == pytest.approx(138 / 141, abs=0.005)
+    assert coverage["covered"] == pytest.approx(135 / 141, abs=0.005)
+
+
+def test_an_empty_list_of_a_day_without_treatment_is_no_all_clear(hospital: list[Path]) -> None:
+    told = succeeds("monitor", *hospital, "--jurisdiction", "uk", "--as-of", "2028-01-01").splitlines()
+    assert told[:2] == [
+        "2028-01-01: persons who need attention: 0",
+        "No treatment with a drug that has a rule is known to go on that day; earlier courses: 4.",
+    ]
+    assert "Earlier courses that cannot be assessed, wholly or in part:" in told
+    assert any("clozapine: 1 course, only orders" in line for line in told)
 
 
 def test_one_person_and_one_drug(hospital: list[Path]) -> None:

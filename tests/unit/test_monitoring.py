@@ -355,7 +355,8 @@ def test_coverage_is_told_by_source() -> None:
     assert (north["source"], north["persons"], south["source"], south["persons"]) == ("north", 2, "south", 1)
     assert north["covered"] < south["covered"] == 1.0
     assert north["alerts_per_100_months"] > south["alerts_per_100_months"] == 0
-    told = {"as_of": "2024-10-04", "courses": 3, "worklist": [], "not_assessable": []}
+    told = {"as_of": "2024-10-04", "courses": 3, "going_on": 3, "worklist": []}
+    told |= {"not_assessable": [], "not_assessable_before": []}
     assert [line.split(" [")[0] for line in lines(told | {"coverage": [north, south]})[3:]] == [
         "   clozapine in north",
         "   clozapine in south",
@@ -372,10 +373,12 @@ def test_the_list_for_a_person_says_why_what_and_where_from() -> None:
     told = {
         "as_of": "2024-10-02",
         "courses": 2,
+        "going_on": 1,
         "worklist": [{"patient_id": 7, "urgency": 1, "alerts": [alert] * 5}],
         "not_assessable": [
             {"patient_id": 8, "drug": "drug:clozapine", "rule_id": "rule:clozapine-uk", "reason": "only_orders"}
         ],
+        "not_assessable_before": [],
         "coverage": [],
     }
     made = lines(told)
