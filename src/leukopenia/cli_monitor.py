@@ -161,7 +161,8 @@ def _rules(alerts: Iterable[Row]) -> str:
 
 
 def _alert(alert: Row) -> str:
-    value = f" {alert['analyte']} {alert['value']:g}" if alert["value"] is not None else ""
+    unit = " g/L" if alert["analyte"] == "haemoglobin" else ""
+    value = f" {alert['analyte']} {alert['value']:g}{unit}" if alert["value"] is not None else ""
     late = f", {alert['days_overdue']} days" if alert["days_overdue"] else ""
     from leukopenia.report.monitored import ALERT_KINDS
 

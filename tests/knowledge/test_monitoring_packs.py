@@ -365,3 +365,8 @@ def test_a_topic_of_conflict_has_two_versions_and_a_drug_with_a_rule() -> None:
     ruled = {drug for row in RULES.values() for drug in row["drugs"].split(";")}
     topics = Counter((row["drug"], row["topic"]) for row in rows("monitoring_conflicts"))
     assert [topic for topic, n in topics.items() if n < 2 or topic[0] not in ruled] == []
+
+
+def test_a_haemoglobin_limit_is_worded_in_the_unit_it_is_coded_in() -> None:
+    limits = [row for row in THRESHOLDS if row["analyte"] == "haemoglobin" and row["below"]]
+    assert [row["statement"] for row in limits if f" {row['below']} g/L" not in row["statement"]] == []

@@ -130,7 +130,9 @@ def worklist(found: Monitoring, names: Mapping[str, str]) -> list[Waiting]:
 
 def alert(row: Row, names: Mapping[str, str]) -> Row:
     """One alert in words."""
-    value = "" if row["value"] is None else f"{ANALYTES.get(row['analyte'], row['analyte'])} {number(row['value'])}"
+    unit = " g/L" if row["analyte"] == "haemoglobin" else ""
+    name = ANALYTES.get(row["analyte"], row["analyte"])
+    value = "" if row["value"] is None else f"{name} {number(row['value'])}{unit}"
     said = f"{ALERT_KINDS.get(row['kind'], row['kind'])}{': ' * bool(value)}{value}"
     late = f", {row['days_overdue']} days" if row["days_overdue"] else ""
     return {
