@@ -26,6 +26,7 @@ UNIT = "10^9/L"
 _EPOCH = datetime(1970, 1, 1)
 _QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 _SHOWN_DAYS = 14
+_SHOWN_DOSES = 6
 ANALYTES = {"wbc": "white cells"}
 
 STATUSES = {
@@ -185,10 +186,22 @@ def _head(told: Row) -> Iterator[str]:
     if told["day_0"]:
         gone = max(math.floor(told["as_of_day"]), 0)
         yield f"Day 0 is {told['day_0']}, the first dose of the last cycle; that day is day {gone}."
+    yield from _used(told)
     if told["status"] != NO_CARD:
         gain = told["information_gain"]
         yield f"Status: {told['status']} - {STATUSES[told['status']]}."
         yield f"{_counted(told['counts'])}; they narrow the spread of the nadir by {max(gain, 0):.0%}."
+
+
+def _used(told: Row) -> Iterator[str]:
+    """The doses and covariates that went in, for a wrong one to be seen."""
+    if told["doses"]:
+        shown = told["doses"][-_SHOWN_DOSES:]
+        more = f"{len(told['doses']) - len(shown)} earlier; " if len(told["doses"]) > len(shown) else ""
+        each = (f"{dose['time']} {dose['amount']:g} {dose['unit']} over {dose['hours']:g} h" for dose in shown)
+        yield f"Doses: {more}{'; '.join(each)}"
+    if told["covariates"]:
+        yield f"Person: {', '.join(f'{name} {value:g}' for name, value in told['covariates'].items())}"
 
 
 def _counted(counts: Sequence[Row]) -> str:

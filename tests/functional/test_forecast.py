@@ -95,6 +95,7 @@ def test_words_for_a_person(labs: Path, regimen: Path) -> None:
     said = succeeds("forecast", labs, "--patient", "7", "--regimen", regimen)
     assert "Research use only" in said
     assert "Status: forecast" in said
+    assert "\nDoses: 2026-01-05 09:00 180 mg over 1 h\nPerson: female 1, prior_therapy 0\n" in said
     assert re.search(r"^Nadir: day \d+\.\d \(\d+\.\d to \d+\.\d\), 0\.\d\d \(0\.\d\d to \d\.\d\d\)", said, re.M)
     assert re.search(r"^Below 0\.5 at some time: probability \d+%", said, re.M)
     assert re.search(r"^Days below 1\.0: ", said, re.M)
