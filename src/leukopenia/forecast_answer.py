@@ -12,7 +12,7 @@ from leukopenia.forecast import prediction
 from leukopenia.forecast.model_card import why_not
 from leukopenia.forecast.person import Counts
 from leukopenia.forecast.regimen import Regimen
-from leukopenia.forecast_case import HORIZON, Case
+from leukopenia.forecast_case import HORIZON, Case, Count
 from leukopenia.forecast_records import DAY
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def answer(case: Case) -> Row:
         "patient_id": case.person.patient_id,
         "as_of": _iso(case.person.as_of),
         "as_of_day": _day(case, case.person.as_of),
+        "danger": _danger(case, cuts[max(cuts)]),
         "note": prediction.RESEARCH,
         "analyte": case.analyte,
         "unit": UNIT,
@@ -72,6 +73,18 @@ def answer(case: Case) -> Row:
         "sources": sources,
         "available": _available(),
     }
+
+
+def _danger(case: Case, worst: float) -> str:
+    """What comes before any forecast; empty: the last count does not say so."""
+    if not case.counts or not _lies_below(case.counts[-1], worst):
+        return ""
+    analyte = ANALYTES.get(case.analyte, case.analyte)
+    return f"The last {analyte} are below {worst:.1f}. Fever is not looked for here: `leukopenia run` shows red flags."
+
+
+def _lies_below(count: Count, limit: float) -> bool:
+    return count.value < limit or (count.below and count.value <= limit)
 
 
 def _predicted(case: Case) -> Forecast:
@@ -181,6 +194,8 @@ def _share(card: Row) -> str:
 
 def _head(told: Row) -> Iterator[str]:
     analyte = ANALYTES.get(told["analyte"], told["analyte"])
+    if told["danger"]:
+        yield told["danger"]
     yield f"{told['patient_id']}: {analyte} under {', '.join(told['drugs'])}, as of {told['as_of'][:10]}"
     yield told["note"]
     if told["day_0"]:

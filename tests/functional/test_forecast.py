@@ -27,7 +27,7 @@ doses:
 covariates: {prior_therapy: no}
 """
 KEYS = {
-    *("patient_id", "as_of", "as_of_day", "note", "analyte", "unit", "drugs", "day_0", "doses", "counts"),
+    *("patient_id", "as_of", "as_of_day", "danger", "note", "analyte", "unit", "drugs", "day_0", "doses", "counts"),
     *("covariates", "standard", "grade_below", "status", "information_gain", "cards", "markers", "curve"),
     *("grades", "ready", "draws", "missing", "sources", "available"),
 }

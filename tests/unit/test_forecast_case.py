@@ -145,3 +145,19 @@ def test_times_in_a_file_are_clock_times(tmp_path: Path) -> None:
     path.write_text(f"doses:\n{lines}\n", encoding="utf-8")
     minutes = [dose.minute % DAY for dose in regimen_file.read(path).doses]
     assert minutes == [540, 540, 540]
+
+
+@pytest.mark.parametrize(
+    ("last", "danger"),
+    [
+        (count(8, 0.4), True),
+        (count(8, 0.5), False),
+        (count(8, 0.5, "<"), True),
+        (count(8, 0.0), True),
+        (count(8, 0.9, "<"), False),
+    ],
+)
+def test_a_dangerous_count_comes_before_any_forecast(last: dict[str, Any], danger: bool) -> None:
+    found = case(person([given(0, "cytarabine")], [count(4, 0.2), last]), Asked(), POLICY)
+    first = forecast_answer.lines(forecast_answer.answer(found))[0]
+    assert first.startswith("The last neutrophils are below 0.5. Fever is not looked for here") is danger
