@@ -69,6 +69,7 @@ def answer(case: Case) -> Row:
         "standard": STANDARD,
         "grade_below": {str(grade): cut for grade, cut in sorted(cuts.items())},
         **told,
+        "outside": list(case.outside),
         "missing": [*case.missing, *unknown],
         "sources": sources,
         "available": _available(),
@@ -202,6 +203,7 @@ def _head(told: Row) -> Iterator[str]:
         gone = max(math.floor(told["as_of_day"]), 0)
         yield f"Day 0 is {told['day_0']}, the first dose of the last cycle; that day is day {gone}."
     yield from _used(told)
+    yield from (f"Outside the card: {note}" for note in told["outside"])
     if told["status"] != NO_CARD:
         gain = told["information_gain"]
         yield f"Status: {told['status']} - {STATUSES[told['status']]}."

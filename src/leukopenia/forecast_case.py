@@ -53,8 +53,10 @@ class Case:
         Those of the course, in the unit of the cards.
     counts : tuple of Count
         Those of the last cycle, and shortly before.
+    outside : tuple of str
+        What was given in the course and no card knows.
     missing : tuple of str
-        What was not on record, or lies outside the cards.
+        What was not on record, and what was made of it.
     """
 
     person: Person
@@ -65,6 +67,7 @@ class Case:
     doses: tuple[Dose, ...] = ()
     counts: tuple[Count, ...] = ()
     covariates: Mapping[str, float] | None = None
+    outside: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
 
@@ -179,7 +182,7 @@ def _of_drug(person: Person, cards: Sequence[Card], asked: Asked, policy: Policy
     )
     known = _covariates(person, cards, times[0]) | dict(file.covariates)
     found = Case(person, card.analyte, (card.drug,), tuple(cards), day_0, made, counts, known, notes)
-    return replace(found, missing=(*notes, *_gaps(found, file)))
+    return replace(found, outside=tuple(_outside(found)), missing=(*notes, *_gaps(found, file)))
 
 
 def _course(person: Person, card: Card, file: RegimenFile, policy: Policy) -> list[Dose]:
@@ -195,22 +198,22 @@ def _course(person: Person, card: Card, file: RegimenFile, policy: Policy) -> li
     ]
     if lacks := [", ".join(dose.lacks) for dose in course if dose.lacks]:
         which = "; ".join(f"{lacks.count(one)} of {len(course)} doses lack {one}" for one in dict.fromkeys(lacks))
-        raise _asks_for_file(card, f"{card.drug}: {which}.")
+        raise _asks_for_file(card, f"{card.drug}: {which}.", hours_only={*lacks} == {"infusion time"})
     return course
 
 
-def _asks_for_file(card: Card, found: str) -> UsageError:
+def _asks_for_file(card: Card, found: str, hours_only: bool = False) -> UsageError:
     return UsageError(
         "The doses on record are not enough for a forecast.",
         found,
-        f"Write a regimen file, with what you know, and give it with --regimen:\n\n{_stub([card])}",
+        f"Write a regimen file, with what you know, and give it with --regimen:\n\n{_stub([card], hours_only)}",
     )
 
 
-def _stub(cards: Sequence[Card]) -> str:
+def _stub(cards: Sequence[Card], hours_only: bool = False) -> str:
     """For the first of the cards; the drugs of the others stand beside it."""
     others = sorted({card.drug for card in cards} - {cards[0].drug})
-    return stub(cards[0].drug, "mg", tuple(sorted(cards[0].covariates)), others)
+    return stub(cards[0].drug, "mg", tuple(sorted(cards[0].covariates)), others, hours_only)
 
 
 def _counts(
@@ -250,17 +253,20 @@ def _covariates(person: Person, cards: Sequence[Card], start: int) -> dict[str, 
     return made
 
 
-def _gaps(found: Case, file: RegimenFile) -> Iterator[str]:
+def _outside(found: Case) -> Iterator[str]:
     start = found.doses[0].minute
     others = {plain(row) for row in found.person.given("chemotherapy") if row["start"] >= start} - {*found.drugs}
     if others:
-        yield f"also given, and outside the card, so that the fall may be deeper: {', '.join(sorted(others))}"
+        yield f"also given, so that the fall may be deeper: {', '.join(sorted(others))}"
     if growth := {plain(row) for row in found.person.given("g_csf") if row["start"] >= start}:
-        yield f"a growth factor was given, of which the card knows nothing: {', '.join(sorted(growth))}"
+        yield f"a growth factor was given, which changes the course: {', '.join(sorted(growth))}"
+
+
+def _gaps(found: Case, file: RegimenFile) -> Iterator[str]:
     if "paclitaxel" in found.drugs and not file.doses:
         yield "the records do not tell albumin-bound paclitaxel apart; the card is of the solvent-based one"
     if not any(count.minute <= (found.day_0 or 0) for count in found.counts):
         yield "no count shortly before the cycle: where the person began is not known"
     if (found.person.as_of - (found.day_0 or 0)) / DAY > HORIZON:
         yield f"the {HORIZON} days that a forecast reaches have passed: ask for an earlier day with --as-of"
-    yield "drug concentrations were not measured: everybody has the pharmacokinetics of the typical person"
+    yield "drug concentrations were not measured: the pharmacokinetics of the typical person were taken"

@@ -44,18 +44,18 @@ class RegimenFile:
     covariates: Mapping[str, float] = field(default_factory=dict)
 
 
-def stub(drug: str, unit: str, covariates: Sequence[str], others: Sequence[str]) -> str:
-    """A file to fill in; `others` are drugs that could stand there too."""
+def stub(drug: str, unit: str, covariates: Sequence[str], others: Sequence[str] = (), hours_only: bool = False) -> str:
+    """A file to fill in; `others` are drugs that could stand there too, `hours_only` keeps the doses on record."""
     also = f"   # or {', '.join(others)}" if others else ""
-    asked = "".join(f"  {name}:\n" for name in covariates)
-    person = f"covariates:          # leave out what is not known; yes, no or a number\n{asked}" if covariates else ""
-    return (
-        f"drug: {drug}{also}\n"
+    doses = (
         "doses:               # every dose of this course, not of the last cycle alone\n"
         f"  - {{time: 2026-01-05 09:00, amount: 0, unit: {unit}, hours: 1}}   # hours: length of the infusion\n"
-        "# body_surface: 1.8   # m2, for doses per m2\n"
-        f"{person}"
     )
+    asked = "".join(f"  {name}:\n" for name in covariates)
+    person = f"covariates:          # leave out what is not known; yes, no or a number\n{asked}" if covariates else ""
+    hours = "hours:               # length of each infusion; the doses on record are kept\n"
+    area = "# body_surface: 1.8   # m2, for doses per m2\n"
+    return f"drug: {drug}{also}\n{hours if hours_only else doses}{area}{person}"
 
 
 def read(path: Path) -> RegimenFile:

@@ -113,7 +113,7 @@ def test_two_drugs_with_cards_in_one_cycle_are_not_mixed() -> None:
     with pytest.raises(UsageError, match="no card knows both"):
         case(both, Asked(), POLICY)
     chosen = case(both, Asked(card="netterberg2017-docetaxel"), POLICY)
-    assert any("the fall may be deeper: paclitaxel" in note for note in chosen.missing)
+    assert any("the fall may be deeper: paclitaxel" in note for note in chosen.outside)
 
 
 def test_a_forecast_that_lies_in_the_past_says_so() -> None:
