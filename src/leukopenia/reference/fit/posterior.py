@@ -31,7 +31,7 @@ _MEAN = np.array([0.4, 0.0, -0.5, -2.0, math.log(2.8), 0.0, -2.0, math.log(2.8),
 _DEVIATION = np.array([0.6, 2.0, 0.8, 1.5, 0.35, 0.5, 1.5, 0.35, 0.8, 1.0])
 _EFFECT = (math.log(3.0), 0.35)
 _STEEP = (-1.2, 0.6)
-_ABSENT_COST, _STEEP_COST = 0.3, 4.0
+_ABSENT_COST, _STEEP_COST = 0.3, 3.0
 _LEAST_DISPERSION = 1.25
 
 
