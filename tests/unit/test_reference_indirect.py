@@ -282,3 +282,39 @@ def test_nhanes_lower_limits_by_group(shared: Path) -> None:
     # The lymphocytes of the largest group fall with age, so that no one Box-Cox normal holds them.
     assert set(far) <= {("LBDLYMNO", 3)}
     assert max(abs(gap) for gap in apart.values()) < 0.2
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, np.nan, np.inf])
+def test_a_detection_limit_is_a_number_above_zero(limit: float) -> None:
+    with pytest.raises(UsageError, match="detection limit"):
+        indirect(mixed(1), detection_limit=limit)
+
+
+@pytest.mark.parametrize("limit", [9.0, 500.0])
+def test_most_results_below_a_detection_limit_are_refused(limit: float) -> None:
+    found = indirect(mixed(1), detection_limit=limit)
+    assert found.refused
+    assert "detection limit" in found.verdict
+
+
+def test_one_value_that_hides_the_rest_is_refused() -> None:
+    found = indirect(np.concatenate([np.full(3000, 5.0), healthy(np.random.default_rng(1), 2000).round(1)]))
+    assert found.refused
+    assert "one value" in found.verdict
+
+
+def test_very_small_results_keep_their_shape() -> None:
+    found = indirect(mixed(8) * 1e-7)
+    assert found.limits == pytest.approx(indirect(mixed(8)).limits * 1e-7, rel=1e-3)
+
+
+def test_weights_of_nothing_are_an_error() -> None:
+    with pytest.raises(UsageError, match="not above 0"):
+        indirect([4.0, 5.0], weights=[0.0, 1.0])
+
+
+def test_robust_limits_never_reach_below_zero() -> None:
+    values = np.append(healthy(np.random.default_rng(2), 60, spread=0.9).round(1), 0.0)
+    found = lk.reference.estimate(values, method="direct")
+    assert found.lower == 0.0
+    assert "cut there" in found.verdict

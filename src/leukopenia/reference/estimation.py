@@ -28,10 +28,11 @@ def estimate(
     counts : (k,) array, optional
         How many results have that value; one each where absent.
     weights : (k,) array, optional
-        Survey weight of each result.
+        Survey weight of each result, above 0.
     method : str
         ``indirect`` takes routine results, in which the healthy and the ill are mixed. ``direct`` takes results of
-        healthy persons and chooses by their number; ``nonparametric``, ``robust`` and ``parametric`` name one.
+        healthy persons and chooses by their number, as does ``auto``; ``nonparametric``, ``robust`` and
+        ``parametric`` name one.
     percentiles : array
         The limits wanted, between 0 and 100.
     confidence : float

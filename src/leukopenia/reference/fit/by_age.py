@@ -162,7 +162,7 @@ def _labels(name: str, given: ArrayLike | None, values: ArrayLike) -> NDArray:
     raw = np.asarray(given, dtype=object)
     if raw.ndim != 1:
         raise UsageError(f"{name} must be one column.", f"It has {raw.ndim} dimensions.", "")
-    missing = np.array([one is None or one == "" or one != one for one in raw], dtype=bool)
+    missing = np.array([one is None or str(one) in ("", "nan", "<NA>", "NaT") for one in raw], dtype=bool)
     if missing.any():
         remedy = "Leave these results out, or give them a label of their own."
         raise UsageError(f"{name}: {int(missing.sum())} of {len(raw)} are missing.", "", remedy)

@@ -58,8 +58,9 @@ def tabulate(values: Floats) -> tuple[Floats, Floats]:
 
 def _decimal_step(values: Floats) -> float:
     sample = values[:: max(1, len(values) // _SAMPLE)]
+    least = sample[sample > 0].min(initial=np.inf)
     for step in _STEPS:
-        if np.abs(sample / step - np.rint(sample / step)).max() < 1e-6:
+        if step <= 1.000001 * least and np.abs(sample / step - np.rint(sample / step)).max() < 1e-6:
             return step
     return 0.0
 
@@ -85,20 +86,22 @@ def weighted(values: Floats, weights: Floats, counts: Floats) -> tuple[Floats, F
     return different, sums * total / (weights**2 * counts).sum()
 
 
-def cells(values: Floats, counts: Floats, detection_limit: float | None = None) -> Cells:
-    """Merge neighbouring values into about 160 cells, of equal mass and, in the tails, of equal width of logarithms.
+def censored(values: Floats, counts: Floats, detection_limit: float) -> tuple[Floats, Floats]:
+    """Values at or below the limit gathered at it: they stand for anything below."""
+    below = values <= detection_limit
+    if not below.any():
+        return values, counts
+    return np.append(detection_limit, values[~below]), np.append(counts[below].sum(), counts[~below])
+
+
+def cells(values: Floats, counts: Floats) -> Cells:
+    """Merge neighbouring values into about 120 cells, of equal mass and, in the tails, of equal width of logarithms.
 
     Parameters
     ----------
     values, counts : ndarray, shape (values,)
         Different values in rising order.
-    detection_limit : float, optional
-        Values at or below it stand for anything below.
     """
-    if detection_limit is not None:
-        below = values <= detection_limit
-        values = np.concatenate([[detection_limit], values[~below]]) if below.any() else values
-        counts = np.concatenate([[counts[below].sum()], counts[~below]]) if below.any() else counts
     step = float(np.diff(values).min())
     upper = _upper_edges(values, step)
     edges = upper if len(values) <= _MOST else upper[_last_of_cell(values, counts, step)]

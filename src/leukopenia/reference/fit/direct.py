@@ -228,11 +228,14 @@ def robust(
     if unfit := _unfit("robust", given, confidence, FEWEST, FEWEST):
         return _refusal("robust", given, percentiles, confidence, FEWEST, unfit)
     limits, ends, power = robust_limits(given, p, confidence, symmetric, resamples, seed)
+    below_zero = bool((limits < 0).any())
+    limits, ends = np.maximum(limits, 0.0), np.maximum(ends, 0.0)
     if np.isnan(limits).any():
         coarse = "Half of the results or more are equal: the rounding is too coarse for robust limits."
         return _refusal("robust", given, percentiles, confidence, FEWEST, coarse)
     scale = "" if symmetric else f" on the Box-Cox scale (power {power:.2f})"
-    verdict = f"Robust limits{scale} of {given.n} persons."
+    cut = " They take the results to be symmetric, and would reach below 0: cut there." if below_zero else ""
+    verdict = f"Robust limits{scale} of {given.n} persons.{cut}"
     return _limits("robust", given, percentiles, limits, ends, confidence, FEWEST, verdict, power)
 
 
@@ -298,4 +301,15 @@ def _refusal(
 ) -> DirectLimits:
     wanted = np.atleast_1d(np.asarray(percentiles, dtype=np.float64))
     none = np.full(len(wanted), math.nan)
-    return DirectLimits(method, wanted, none, np.stack([none, none], 1), confidence, given.n, enough, True, verdict)
+    return DirectLimits(
+        method,
+        wanted,
+        none,
+        np.stack([none, none], 1),
+        confidence,
+        given.n,
+        enough,
+        True,
+        verdict,
+        healthy_fraction=math.nan,
+    )

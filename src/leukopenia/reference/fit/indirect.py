@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from leukopenia.errors import UsageError
-from leukopenia.reference.fit.cells import Cells, cells, tabulate, weighted
+from leukopenia.reference.fit.cells import Cells, cells, censored, tabulate, weighted
 from leukopenia.reference.fit.mixture import parts, shares, workspace
 from leukopenia.reference.fit.parts import CENTRE, WIDTH
 from leukopenia.reference.fit.posterior import Posterior, posterior, priors, quantile
@@ -29,7 +29,10 @@ FEWEST_VALUES = 8
 _INFORMATIVE = 30_000.0
 """No shape of ours is exact: more results than about this tell no more about it."""
 
-_GAP = 3.0
+_GAP, _FOLD = 3.0, 0.8 * UNITS_APART
+_MOST_CENSORED = 0.5
+_NARROWEST = 3.0
+_ONE_VALUE = "The limits lie within three rounding steps: one value occurs too often, or rounding hides the rest."
 _UNSURE = 4.0
 _STEADY = 0.05
 PRIOR = priors()
@@ -66,6 +69,8 @@ class IndirectLimits:
         The counts that were fitted.
     posterior : Posterior or None
         The fitted modes with their weights, and the dispersion of the best fit.
+    method : str
+        indirect.
     """
 
     percentiles: Floats
@@ -165,16 +170,22 @@ def indirect(
     chances, level = probabilities(percentiles), check_confidence(confidence)
     different, number = _table(values, counts, weights)
     refusal = _refusal(different, number)
+    if not refusal and detection_limit is not None:
+        different, number = censored(different, number, _checked(detection_limit))
+        refusal = _censoring(different, number, detection_limit)
     if refusal:
         return _refused(chances, level, float(number.sum()), refusal)
-    made = cells(different, number, detection_limit)
+    made = cells(different, number)
     fitted = fit(made)
     limits, intervals, uncertainty = _limits(fitted, chances, level)
     if uncertainty > _UNSURE:
         return _refused(chances, level, made.n, _unsure(uncertainty), made, fitted, uncertainty)
+    if len(limits) > 1 and np.ptp(limits) < _NARROWEST * made.step:
+        return _refused(chances, level, made.n, _ONE_VALUE, made, fitted, uncertainty)
+    results = "results" if weights is None else "effective results (Kish)"
     return IndirectLimits(
         *(100 * chances, limits, intervals, level, made.n, FEWEST, fitted.healthy_fraction(), uncertainty, False),
-        verdict=f"Indirect limits from {made.n:.0f} results; {fitted.healthy_fraction():.0%} taken to be healthy.",
+        verdict=f"Indirect limits from {made.n:.0f} {results}; {fitted.healthy_fraction():.0%} taken to be healthy.",
         cells=made,
         posterior=fitted,
     )
@@ -211,7 +222,9 @@ def _table(values: ArrayLike, counts: ArrayLike | None, weights: ArrayLike | Non
     if not len(x) == len(n) == len(w):
         lengths = f"They have {len(x)}, {len(n)} and {len(w)}."
         raise UsageError("values, counts and weights differ in length.", lengths, "")
-    kept = (n > 0) & (w > 0)
+    if (w <= 0).any():
+        raise UsageError("weights: some are not above 0.", "", "Leave out results without a weight.")
+    kept = n > 0
     if weights is not None:
         return weighted(x[kept], w[kept], n[kept])
     different, place = np.unique(x[kept], return_inverse=True)
@@ -220,10 +233,10 @@ def _table(values: ArrayLike, counts: ArrayLike | None, weights: ArrayLike | Non
 
 def _numbers(name: str, given: ArrayLike) -> Floats:
     raw = np.asarray(given)
-    if raw.ndim != 1 or raw.dtype.kind not in "iuf":
-        raise UsageError(
-            f"{name} must be one column of numbers.", f"It holds {raw.dtype}.", "Set words and '<' aside first."
-        )
+    if raw.ndim != 1:
+        raise UsageError(f"{name} must be one column.", f"It has {raw.ndim} dimensions.", "")
+    if raw.dtype.kind not in "iuf":
+        raise UsageError(f"{name} must be numbers.", f"It holds {raw.dtype}.", "Set words and '<' aside first.")
     numbers = raw.astype(np.float64, copy=False)
     if not len(numbers):
         raise UsageError("There are no results.", "", f"Give {FEWEST} or more.")
@@ -250,12 +263,26 @@ def _refusal(values: Floats, counts: Floats) -> str:
     return ""
 
 
+def _checked(detection_limit: float) -> float:
+    if not 0.0 < detection_limit < np.inf:
+        raise UsageError("The detection limit is not above 0.", "", "Give it in the unit of the results.")
+    return detection_limit
+
+
+def _censoring(values: Floats, counts: Floats, detection_limit: float) -> str:
+    """Why results that are censored cannot be answered."""
+    share = counts[0] / counts.sum() if values[0] == detection_limit else 0.0
+    if share > _MOST_CENSORED:
+        return f"{share:.0%} of the results lie at or below the detection limit: half above it would be enough."
+    return ""
+
+
 def _two_units(values: Floats, reached: Floats) -> bool:
     """Whether the results lie in two heaps, the median of one a hundredfold above that of the other."""
     for k in np.flatnonzero((values[1:] > _GAP * values[:-1]) & (values[:-1] > 0)):
         below = reached[k]
         low, high = np.interp((below / 2, (1 + below) / 2), reached, values)
-        if 0.01 < below < 0.99 and high > UNITS_APART * low:
+        if 0.01 < below < 0.99 and high > _FOLD * low:
             return True
     return False
 

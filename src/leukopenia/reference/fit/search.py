@@ -63,7 +63,8 @@ class Modes(NamedTuple):
 def search(starts: Floats, edges: Floats, log_edges: Floats, counts: Floats, scale: Floats, priors: Floats) -> Any:
     """Climb from every start, keep the distinct best, and climb on from each under every pair of shapes.
 
-    All of the distinct best are tried under the three pairs of like shapes; the best three of these under the others.
+    All of the distinct best are tried under the three pairs of like shapes; the best two of these under the others,
+    steep ones where the exponent is low.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def label_cost(
 def hump(theta: Floats, left: int, right: int, edges: Floats, log_edges: Floats, scale: Floats, work: Any) -> float:
     """How much higher the highest hump of the ill is than that of the healthy, as a logarithm.
 
-    The left part is compared in a histogram of logarithms, the right part in one of square roots.
+    The left part is compared in a histogram of logarithms, the right part on the scale of the fourth root.
     """
     cdf, slope = work[0], work[1]
     share = shares(theta, left, right)
