@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from leukopenia.errors import UsageError
 from leukopenia.reference.fit import ranks
 from leukopenia.reference.fit.biweight import robust_limits
+from leukopenia.reference.fit.limits import TwoLimits
 from leukopenia.reference.fit.normal import normal_limits
 from leukopenia.reference.fit.sample import Floats, Sample, check_confidence, probabilities, sample
 
@@ -21,7 +22,7 @@ FEWEST = 20
 
 
 @dataclass(frozen=True)
-class DirectLimits:
+class DirectLimits(TwoLimits):
     """Direct limits, or why there are none.
 
     Attributes
@@ -62,28 +63,6 @@ class DirectLimits:
     power: float = 1.0
 
     healthy_fraction: float = 1.0
-
-    @property
-    def lower(self) -> float:
-        """The lowest limit."""
-        return float(self.limits[np.argmin(self.percentiles)])
-
-    @property
-    def upper(self) -> float:
-        """The highest limit."""
-        return float(self.limits[np.argmax(self.percentiles)])
-
-    @property
-    def lower_interval(self) -> tuple[float, float]:
-        """Confidence interval of the lowest limit."""
-        low, high = self.intervals[np.argmin(self.percentiles)]
-        return float(low), float(high)
-
-    @property
-    def upper_interval(self) -> tuple[float, float]:
-        """Confidence interval of the highest limit."""
-        low, high = self.intervals[np.argmax(self.percentiles)]
-        return float(low), float(high)
 
 
 def direct(

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 
 from leukopenia.errors import UsageError
 from leukopenia.reference.fit.cells import Cells, cells, censored, tabulate, weighted
+from leukopenia.reference.fit.limits import TwoLimits
 from leukopenia.reference.fit.mixture import parts, shares, workspace
 from leukopenia.reference.fit.parts import CENTRE, WIDTH
 from leukopenia.reference.fit.posterior import Posterior, posterior, priors, quantile
@@ -40,7 +41,7 @@ _START = PRIOR[5, 0]
 
 
 @dataclass(frozen=True)
-class IndirectLimits:
+class IndirectLimits(TwoLimits):
     """Indirect limits, or why there are none.
 
     Attributes
@@ -86,28 +87,6 @@ class IndirectLimits:
     cells: Cells | None = None
     posterior: Posterior | None = None
     method: str = "indirect"
-
-    @property
-    def lower(self) -> float:
-        """The lowest limit."""
-        return float(self.limits[np.argmin(self.percentiles)])
-
-    @property
-    def upper(self) -> float:
-        """The highest limit."""
-        return float(self.limits[np.argmax(self.percentiles)])
-
-    @property
-    def lower_interval(self) -> tuple[float, float]:
-        """Credible interval of the lowest limit."""
-        low, high = self.intervals[np.argmin(self.percentiles)]
-        return float(low), float(high)
-
-    @property
-    def upper_interval(self) -> tuple[float, float]:
-        """Credible interval of the highest limit."""
-        low, high = self.intervals[np.argmax(self.percentiles)]
-        return float(low), float(high)
 
     def resampled(self, resamples: int = 200, seed: int = 0) -> Floats:
         """Limits of resampled cells, shape (resamples, m); see `leukopenia.reference.fit.bootstrap.resampled`."""

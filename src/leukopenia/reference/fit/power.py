@@ -26,7 +26,7 @@ def restore(y: Floats, power: float | Floats) -> Floats:
     """The inverse of `transform`; 0 (or infinity, for negative powers) beyond its range."""
     bend = np.where(np.abs(power) < _NO_POWER, _NO_POWER, power)
     inside = 1 + bend * y
-    back = np.exp(np.log(np.where(inside <= 0, 1.0, inside)) / bend)
+    back = np.exp(np.log1p(np.where(inside <= 0, 0.0, bend * y)) / bend)
     beyond = np.where(bend > 0, 0.0, np.inf)
     return np.where(np.abs(power) < _NO_POWER, np.exp(y), np.where(inside <= 0, beyond, back))
 
