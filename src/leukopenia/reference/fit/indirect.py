@@ -25,7 +25,7 @@ FEWEST = 500
 """Results below which the method has not been measured (benchmarks/reference.md)."""
 
 FEWEST_VALUES = 8
-"""Different values between the quartiles' fences; below, rounding hides the shape."""
+"""Different values in the bulk, the results between 2 and 99 %; with fewer, rounding hides the shape."""
 
 _INFORMATIVE = 30_000.0
 """No shape of ours is exact: more results than about this tell no more about it."""

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from leukopenia.reference.fit.mixture import climb, shares, workspace
+from leukopenia.reference.fit.mixture import climb, parts, shares, workspace
 from leukopenia.reference.fit.parts import (
     ABSENT,
     CONTINUUM,
@@ -19,10 +19,6 @@ from leukopenia.reference.fit.parts import (
     RIGHT_SPREAD,
     SIZE,
     WIDTH,
-    continuum_part,
-    healthy_part,
-    left_part,
-    right_part,
 )
 
 Floats = NDArray[np.float64]
@@ -195,20 +191,12 @@ def hump(theta: Floats, left: int, right: int, edges: Floats, log_edges: Floats,
 
     The left part is compared in a histogram of logarithms, the right part on the scale of the fourth root.
     """
-    cdf, slope = work[0], work[1]
-    share = shares(theta, left, right)
-    healthy_part(theta, log_edges, scale[0], scale[1], cdf[0], slope[0])
+    cdf, share = work[0], shares(theta, left, right)
+    parts(theta, left, right, edges, log_edges, scale, cdf, work[1])
     highest = -np.inf
     for part in range(1, 3):
-        shape = left if part == 1 else right
-        if shape == ABSENT:
+        if (left if part == 1 else right) == ABSENT:
             continue
-        if shape == CONTINUUM:
-            continuum_part(2.0 * part - 3.0, theta, 3 * part, cdf[0], slope[0], cdf[part], slope[part])
-        elif part == 1:
-            left_part(shape, theta, edges, log_edges, scale[0], scale[1], cdf[1], slope[1])
-        else:
-            right_part(shape, theta, edges, log_edges, scale[0], scale[1], cdf[2], slope[2])
         ill = _highest(cdf[part], edges, 0.0 if part == 1 else _RIGHT_POWER)
         well = _highest(cdf[0], edges, 0.0 if part == 1 else _RIGHT_POWER)
         if ill > 0.0 and well > 0.0:
