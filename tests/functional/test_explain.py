@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +13,6 @@ import pytest
 import yaml
 from commands import fails, long, succeeds, text
 from polars.testing import assert_frame_equal
-from real import CHECKOUT
 
 import leukopenia as lk
 from leukopenia import answers
@@ -105,11 +103,9 @@ def test_a_table_that_lacks_a_column() -> None:
 
 
 @pytest.mark.shared
-def test_published_patients(tmp_path: Path) -> None:
-    cases = Path(os.environ.get("LEUKOPENIA_SHARED", CHECKOUT.parent / "shared")) / "cases"
-    if not cases.is_dir():
-        pytest.skip("the published patients are not here (LEUKOPENIA_SHARED)")
-    blinding, scoring = _module(cases / "blind_view.py"), _module(cases / "score_cases.py")
+def test_published_patients(tmp_path: Path, shared: Path, script_at: Callable[[Path], ModuleType]) -> None:
+    cases = shared / "cases"
+    blinding, scoring = script_at(cases / "blind_view.py"), script_at(cases / "score_cases.py")
     walk = scoring.crosswalk()
     documents = {p.stem: yaml.safe_load(p.read_text(encoding="utf-8")) for p in (cases / "dev").glob("case-*.yaml")}
     for name, document in documents.items():
@@ -127,11 +123,3 @@ def test_published_patients(tmp_path: Path) -> None:
     assert first >= 0.65 * len(documents)
     assert third >= 0.82 * len(documents)
     assert cleared <= 2
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -19,13 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_metronidazole", ROOT / "docs" / "metronidazole.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def script(script_at: Callable[[Path], ModuleType]) -> ModuleType:
+    return script_at(ROOT / "docs" / "metronidazole.py")
 
 
 WBC, PERCENT, DOSE = "LAB//51301//K/uL", "LAB//51256//%", "MEDICATION//Metronidazole//Administered"

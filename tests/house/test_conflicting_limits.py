@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,12 +13,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
-def drawn() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("conflicting_limits", DOCS / "conflicting_limits.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def drawn(script_at: Callable[[Path], ModuleType]) -> ModuleType:
+    return script_at(DOCS / "conflicting_limits.py")
 
 
 def test_the_page_has_the_table_of_the_rows(drawn: ModuleType) -> None:

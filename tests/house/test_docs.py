@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -60,12 +59,8 @@ def named(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_build", DOCS / "build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def build(script_at: Callable[[Path], ModuleType]) -> ModuleType:
+    return script_at(DOCS / "build.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,14 +14,8 @@ PATIENTS = 150
 
 
 @pytest.fixture(scope="module")
-def calibration() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "forecast_calibration.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
+def calibration(script_at: Callable[[Path], ModuleType]) -> ModuleType:
+    return script_at(Path(__file__).parents[2] / "benchmarks" / "forecast_calibration.py")
 
 
 def test_the_truth_lies_anywhere_among_the_draws(calibration: ModuleType) -> None:
