@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from leukopenia.contracts.detected import EPISODES, GRADES, INFECTION_RISK, RISK_SCORES, RISKS
 from leukopenia.contracts.explained import CAUSALITY, CAUSE_EVIDENCE, CAUSE_RATES, CAUSES, DISAGREEMENTS, NEXT_STEPS
+from leukopenia.contracts.forecasted import FORECASTS
 from leukopenia.contracts.harmonised import (
     CONDITIONS,
     COUNTS,
@@ -100,6 +101,7 @@ __all__ = [
     "ESTIMATED",
     "EXPOSURES",
     "FINDINGS",
+    "FORECASTS",
     "GRADES",
     "INFECTION_RISK",
     "ISSUES",

@@ -1,0 +1,44 @@
+"""Tables of the forecast room."""
+
+from __future__ import annotations
+
+from leukopenia.contracts.shape import (
+    PATIENT,
+    Table,
+    number,
+    text,
+    whole,
+)
+
+BASES = ("card", "nadir prior", "causes", "none")
+"""What a forecast rests on: a model of the drug, nadir days published for it, the recovery of causes, nothing."""
+
+_CURVE = "10^9/L"
+_CHANCE = "probability"
+
+FORECASTS = Table(
+    "forecasts",
+    "open episode x day",
+    ("episode_id", "day"),
+    (
+        text("episode_id", "the episode"),
+        PATIENT,
+        text("analyte", "the line that is low"),
+        whole("day", "days after the minute asked for (as_of): 0 to 42; only 0 where nothing is forecast", unit="d"),
+        whole("minute", "as_of and so many days", unit="min"),
+        text("basis", ", ".join(BASES)),
+        text("status", "forecast, not enough counts yet, or why there is none"),
+        number("median", "the count; null where the basis has no curve", unit=_CURVE),
+        number("low", "its quantile 0.05", unit=_CURVE),
+        number("high", "its quantile 0.95", unit=_CURVE),
+        *(number(f"p_grade_{grade}", f"grade {grade} on that day", unit=_CHANCE) for grade in (1, 2, 3, 4)),
+        number("p_recovered", "recovered by that day, as far as is known: the least it can be", unit=_CHANCE),
+        number(
+            "unknown_share",
+            "probability of the causes whose recovery nobody has published: p_recovered can be greater by as much",
+            unit=_CHANCE,
+        ),
+        text("rests_on", "cards, rows of nadir days, or causes with a published recovery, separated by ;"),
+        text("source_id", "their sources, separated by ;"),
+    ),
+)
