@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from leukopenia.errors import OutputError, UsageError
+from leukopenia.knowledge import load
 from leukopenia.simulate import Hospital, hospital, write
 from leukopenia.simulate.catalogue import DRUGS
 from leukopenia.simulate.chart import curve
+from leukopenia.simulate.departures import Departures
+from leukopenia.simulate.hospital import blocks
 
 Resource = dict[str, Any]
 OBSERVATIONS = "Observation.ndjson.gz"
@@ -148,6 +151,20 @@ def test_another_seed_gives_another_hospital() -> None:
     assert hospital(30, 7).results != hospital(30, 8).results
 
 
+def test_blocks_share_no_patient_and_no_row() -> None:
+    made = list(blocks(250, 7, load(), size=100))
+    assert [len(block.persons) for block in made] == [100, 100, 50]
+    for rows in ("persons", "results", "drugs", "conditions", "encounters", "procedures"):
+        key = "patient_id" if rows == "persons" else "row_id"
+        of_block = [{getattr(row, key) for row in getattr(block, rows)} for block in made]
+        assert sum(map(len, of_block)) == len(set.union(*of_block)), rows
+    assert made == list(blocks(250, 7, load(), size=100))
+
+
+def test_a_world_without_wrong_records_has_no_dirt() -> None:
+    assert all(not block.dirt for block in blocks(150, 7, load(), Departures(wrong=False), size=100))
+
+
 @pytest.mark.parametrize("persons", [1, 2, 5, 60])
 def test_any_number_of_persons_can_be_written(tmp_path: Path, persons: int) -> None:
     folder = write(hospital(persons, 3), tmp_path / "export")
@@ -245,7 +262,7 @@ SEEN: dict[str, Callable[[Resource], bool]] = {
     "blasts": lambda one: code_of(one) == "26446-5",
     "bands": lambda one: code_of(one) == "764-1",
     "no person": lambda one: "subject" not in one,
-    "unknown person": lambda one: one.get("subject") == {"reference": "Patient/sim-9999"},
+    "unknown person": lambda one: one.get("subject") == {"reference": "Patient/sim-0000"},
 }
 
 
@@ -428,7 +445,7 @@ def test_every_low_count_that_is_written_lies_within_a_run(
         (person, time, line)
         for (person, time), sample in samples.items()
         for line in COUNT_CODES
-        if time and person != "sim-9999" and any(printed_low(one, line) for one in sample)
+        if time and person != "sim-0000" and any(printed_low(one, line) for one in sample)
     ]
     assert len(low) > 1000
     for person, time, line in low:

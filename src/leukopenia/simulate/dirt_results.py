@@ -178,7 +178,7 @@ def kinds(well: set[str]) -> list[Kind[Result]]:
         Kind("status_unknown", 0.01, _valued, _as(status="unknown")),
         Kind("status_amended", 0.004, _valued, _as(status="amended")),
         Kind("no_subject", 0.0005, _valued, _as(patient_id="")),
-        Kind("unknown_person", 0.0005, _valued, _as(patient_id="sim-9999")),
+        Kind("unknown_person", 0.0005, _valued, _as(patient_id="sim-0000")),
         Kind("negative_value", 0.001, of_the_well("wbc", "platelets", "neutrophils"), _one_of(-3.2, -1.0)),
         Kind(
             "absurd_value",

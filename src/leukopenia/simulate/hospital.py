@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from random import Random
 
+from leukopenia.contracts import Knowledge
 from leukopenia.errors import UsageError
 from leukopenia.simulate import disease, monitoring, ordinary, treatment
 from leukopenia.simulate.chart import Chart
+from leukopenia.simulate.departures import EVERY, Departures
 from leukopenia.simulate.dirt import soil
 from leukopenia.simulate.laboratory import report
 from leukopenia.simulate.records import DAY, Hospital, Person, Truth, minute_of
@@ -80,9 +82,64 @@ def hospital(persons: int = 400, seed: int = 1) -> Hospital:
     """
     if persons < 1:
         raise UsageError("A hospital needs at least one person.", f"persons = {persons}", "Give 1 or more.")
-    cast = _cast(persons, Random(f"{seed}/cast"))
-    admitted = [_admit(number, *role, Random(f"{seed}/{number}")) for number, role in enumerate(cast, start=1)]
-    return soil(_joined(admitted), Random(f"{seed}/dirt"))
+    return _hospital(range(1, persons + 1), f"{seed}", EVERY)
+
+
+def blocks(
+    patients: int, seed: int, knowledge: Knowledge, departures: Departures = EVERY, size: int = 1000
+) -> Iterator[Hospital]:
+    """Simulate a hospital of any size, one block of patients after another.
+
+    Parameters
+    ----------
+    patients : int
+        How many patients.
+    seed : int
+        The same seed gives the same hospital, to the byte.
+    knowledge : Knowledge
+        The knowledge tables.
+    departures : Departures
+        How the records depart from a world that is as the knowledge tables say.
+    size : int
+        Patients of a block; the last one may hold fewer.
+
+    Yields
+    ------
+    Hospital
+        The block; no patient id and no row id occurs in two of them.
+
+    Raises
+    ------
+    UsageError
+        If `patients` is below 1.
+    """
+    for members in batches(patients, size):
+        yield block(members, seed, knowledge, departures)
+
+
+def batches(patients: int, size: int = 1000) -> list[range]:
+    """The numbers of the patients of each block, from 1.
+
+    Raises
+    ------
+    UsageError
+        If `patients` is below 1.
+    """
+    if patients < 1:
+        raise UsageError("A hospital needs at least one patient.", f"patients = {patients}", "Give 1 or more.")
+    return [range(first, min(first + size, patients + 1)) for first in range(1, patients + 1, size)]
+
+
+def block(members: range, seed: int, knowledge: Knowledge, departures: Departures = EVERY) -> Hospital:
+    """One block of `blocks`, by the numbers of its patients: the same whether or not others were made before."""
+    return _hospital(members, f"{seed}/{members.start}", departures)
+
+
+def _hospital(members: range, seed: str, departures: Departures) -> Hospital:
+    cast = _cast(len(members), Random(f"{seed}/cast"))
+    admitted = [_admit(n, *role, Random(f"{seed}/{n}")) for n, role in zip(members, cast, strict=True)]
+    clean = _joined(admitted)
+    return soil(clean, Random(f"{seed}/dirt")) if departures.wrong else clean
 
 
 def _cast(persons: int, rng: Random) -> list[tuple[Story, int]]:
