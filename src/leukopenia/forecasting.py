@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from leukopenia.forecast.person import Counts
     from leukopenia.forecast.prediction import Forecast, Levels
     from leukopenia.forecast.regimen import Array, Regimen
+    from leukopenia.forecast.scores import Score
 
 Models = str | Card | Sequence[str | Card]
 
@@ -97,6 +98,37 @@ def replay(
 
     chosen = _chosen(model)
     return prediction.replay(counts, regimen, chosen, levels(chosen[0].analyte, standard), known, **options)
+
+
+def replay_scores(
+    counts: Counts,
+    regimen: Regimen,
+    model: Models,
+    known: Sequence[float] | None = None,
+    *,
+    standard: str = "ctcae-5.0",
+    **options: Any,
+) -> list[Score]:
+    """Forecast again on each day, and score every later count against the population and the last count.
+
+    Parameters
+    ----------
+    counts : Counts
+        All that were measured; what came later is what is scored.
+    regimen : Regimen
+    model : str, Card, or a sequence of these
+    known : sequence of float, optional
+        Days on which a forecast is made; by default every day.
+    standard : str
+        Whose grade 4 the Brier score is about.
+    **options
+        See `leukopenia.forecast.scores.replay_scores`, also for errors and the result.
+        `leukopenia.forecast.scores.summary` makes a table of the scores of one person or many.
+    """
+    from leukopenia.forecast import scores
+
+    chosen = _chosen(model)
+    return scores.replay_scores(counts, regimen, chosen, levels(chosen[0].analyte, standard), known, **options)
 
 
 def prepare() -> None:

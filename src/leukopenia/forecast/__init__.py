@@ -17,17 +17,33 @@ if TYPE_CHECKING:
     from leukopenia.forecasting import predict as predict
     from leukopenia.forecasting import prepare as prepare
     from leukopenia.forecasting import replay as replay
+    from leukopenia.forecasting import replay_scores as replay_scores
     from leukopenia.forecasting import solve as solve
 
 _PLACES = {
     "Counts": "leukopenia.forecast.person",
     "Regimen": "leukopenia.forecast.regimen",
     "Series": "leukopenia.forecast.regimen",
-    **dict.fromkeys(("card", "cards", "population", "predict", "prepare", "replay", "solve"), "leukopenia.forecasting"),
+    **dict.fromkeys(
+        ("card", "cards", "population", "predict", "prepare", "replay", "replay_scores", "solve"),
+        "leukopenia.forecasting",
+    ),
 }
 """Doors bring the knowledge and are imported on first use, for the solver loads a compiler."""
 
-__all__ = ["Counts", "Regimen", "Series", "card", "cards", "population", "predict", "prepare", "replay", "solve"]
+__all__ = [
+    "Counts",
+    "Regimen",
+    "Series",
+    "card",
+    "cards",
+    "population",
+    "predict",
+    "prepare",
+    "replay",
+    "replay_scores",
+    "solve",
+]
 
 
 def __getattr__(name: str) -> Any:

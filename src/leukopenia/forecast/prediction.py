@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from leukopenia.errors import UsageError
 from leukopenia.forecast import likelihood, markers, posterior
@@ -107,12 +109,19 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class _Curves:
-    """Weighted curves of one or several cards: logs (n, T), weights (n,), log baselines (n,)."""
+class Curves:
+    """Weighted curves: logs (n, T), weights (n,), log baselines (n,), and which of the cards each is of (n,)."""
 
     logs: Array
     weights: Array
     base: Array
+    card: npt.NDArray[np.int64]
+
+    @property
+    def known(self) -> Curves:
+        """Those that could be solved."""
+        kept = np.isfinite(self.logs).all(axis=1)
+        return Curves(self.logs[kept], self.weights[kept], self.base[kept], self.card[kept])
 
 
 def predict(
@@ -156,34 +165,94 @@ def predict(
     UsageError
         A card may not forecast a person, or cards speak of different counts or none is given.
     """
-    _check(cards, days)
-    start = _last_dose(regimen) if since is None else since
-    times = start + np.arange(0.0, days * 24.0 + STEP / 2, STEP)
-    problems = [problem(counts, _asked_by(card, cards, regimen), card, unverified) for card in cards]
-    modes = [mode(one) for one in problems]
-    found = [
-        posterior.sample(one, at, times, draws, seed + n, threads)
-        for n, (one, at) in enumerate(zip(problems, modes, strict=True))
-    ]
-    chances = _chances(found)
-    population = _population(problems, times, seed, threads)
-    trusted = all(one.trusted for one in found)
-    curves = _averaged(problems, found, chances) if trusted else population
-    spread, wide = _spread(curves, times, start), _spread(population, times, start)
-    gain = 1.0 - spread / wide if trusted and wide > 0 else 0.0
-    best = int(np.argmax(chances))
-    fits = misfit(problems[best], modes[best]) <= MISFIT
+    check(cards, days)
+    start = last_dose(regimen) if since is None else since
+    times = grid(start, days)
+    found = fit(counts, regimen, cards, times, draws=draws, seed=seed, threads=threads, unverified=unverified)
+    gain = found.gain(times, start)
     return replace(
-        _told(curves, times, start, levels),
-        status=_status(fits, trusted, gain),
+        _told(found.curves, times, start, levels),
+        status=found.status(gain),
         information_gain=gain,
-        most_probable=_curve(problems[best], modes[best], times),
-        cards={card.name: float(chance) for card, chance in zip(cards, chances, strict=True)},
-        shape=max(one.shape for one in found),
-        effective=min(one.effective for one in found),
+        most_probable=_curve(found.problems[found.best], found.modes[found.best], times),
+        cards={card.name: float(chance) for card, chance in zip(cards, found.chances, strict=True)},
+        shape=max(one.shape for one in found.drawn),
+        effective=min(one.effective for one in found.drawn),
         unknown=tuple(sorted({name for card in cards for name in card.covariates - set(regimen.covariates)})),
         sources=tuple(sorted({key for card in cards for key in card.source_id.split(";")})),
     )
+
+
+def grid(start: float, days: float) -> Array:
+    """Hours of the points of a curve."""
+    return np.asarray(start + np.arange(0.0, days * 24.0 + STEP / 2, STEP))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One person under each card: what was drawn, and the population beside it, at the same times (T,)."""
+
+    problems: Sequence[Problem]
+    modes: Sequence[Mode]
+    drawn: Sequence[posterior.Posterior]
+    chances: Array
+    population: Curves
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the weights of every card may be used."""
+        return all(one.trusted for one in self.drawn)
+
+    @property
+    def best(self) -> int:
+        """The most probable card."""
+        return int(np.argmax(self.chances))
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Of the person; of the population, where the draws cannot be trusted."""
+        return _averaged(self.problems, self.drawn, self.chances) if self.trusted else self.population
+
+    def at(self, columns: npt.NDArray[np.bool_]) -> Fitted:
+        """The same at some of the times."""
+
+        def part(logs: Array) -> Array:
+            return np.ascontiguousarray(logs[:, columns])
+
+        drawn = [replace(one, logs=part(one.logs)) for one in self.drawn]
+        people = replace(self.population, logs=part(self.population.logs))
+        return replace(self, drawn=drawn, population=people)
+
+    def gain(self, times: Array, start: float) -> float:
+        """Share by which the counts narrow the spread of the nadir; `times` are those of the curves."""
+        spread, wide = _spread(self.curves, times, start), _spread(self.population, times, start)
+        return 1.0 - spread / wide if self.trusted and wide > 0 else 0.0
+
+    def status(self, gain: float) -> str:
+        """What may be done with it; see `Forecast`."""
+        fits = misfit(self.problems[self.best], self.modes[self.best]) <= MISFIT
+        return _status(fits, self.trusted, gain)
+
+
+def fit(
+    counts: Counts,
+    regimen: Regimen,
+    cards: Sequence[Card],
+    times: Array,
+    *,
+    draws: int = posterior.DRAWS,
+    seed: int = 0,
+    threads: int = 0,
+    unverified: bool = False,
+) -> Fitted:
+    """Fit one person under each card; parameters and errors as in `predict`."""
+    problems = [problem(counts, asked_by(card, cards, regimen), card, unverified) for card in cards]
+    modes = [mode(one) for one in problems]
+    drawn = [
+        posterior.sample(one, at, times, draws, seed + n, threads)
+        for n, (one, at) in enumerate(zip(problems, modes, strict=True))
+    ]
+    return Fitted(problems, modes, drawn, _chances(drawn), _population(problems, times, seed, threads))
 
 
 def misfit(one: Problem, at: Mode) -> float:
@@ -221,7 +290,8 @@ def replay(
     ]
 
 
-def _check(cards: Sequence[Card], days: float) -> None:
+def check(cards: Sequence[Card], days: float) -> None:
+    """Refuse cards of different counts, and a forecast that ends before a nadir can be told."""
     if len({card.analyte for card in cards}) != 1:
         raise UsageError(
             "The cards must speak of the same count.",
@@ -232,7 +302,7 @@ def _check(cards: Sequence[Card], days: float) -> None:
         raise UsageError("A forecast must look further than three days.", f"days={days}.", "Give more days.")
 
 
-def _asked_by(card: Card, cards: Sequence[Card], regimen: Regimen) -> Regimen:
+def asked_by(card: Card, cards: Sequence[Card], regimen: Regimen) -> Regimen:
     """The regimen without the covariates that only the other cards ask for; what no card asks for is left to fail."""
     others = {name for other in cards for name in (*other.covariates, *other.parameters)}
     own = {*card.covariates, *card.parameters}
@@ -240,7 +310,8 @@ def _asked_by(card: Card, cards: Sequence[Card], regimen: Regimen) -> Regimen:
     return replace(regimen, covariates=kept)
 
 
-def _last_dose(regimen: Regimen) -> float:
+def last_dose(regimen: Regimen) -> float:
+    """The hour from which days count when nothing else is said."""
     if np.size(regimen.times):
         return float(np.asarray(regimen.times)[-1])
     return float(np.asarray(regimen.concentration.times)[0]) if regimen.concentration is not None else 0.0
@@ -256,15 +327,20 @@ def _baseline(one: Problem, eta: Array) -> Array:
     return np.asarray(math.log(one.theta[0]) + eta @ one.loading[0])
 
 
-def _averaged(problems: Sequence[Problem], found: Sequence[posterior.Posterior], chances: Array) -> _Curves:
-    return _Curves(
+def _averaged(problems: Sequence[Problem], found: Sequence[posterior.Posterior], chances: Array) -> Curves:
+    return Curves(
         np.vstack([one.logs for one in found]),
         np.concatenate([chance * one.weights for chance, one in zip(chances, found, strict=True)]),
         np.concatenate([_baseline(one, each.eta) for one, each in zip(problems, found, strict=True)]),
+        _owners([one.logs for one in found]),
     )
 
 
-def _population(problems: Sequence[Problem], times: Array, seed: int, threads: int) -> _Curves:
+def _owners(parts: Sequence[Array]) -> npt.NDArray[np.int64]:
+    return np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+
+
+def _population(problems: Sequence[Problem], times: Array, seed: int, threads: int) -> Curves:
     """People with this person's covariates whose counts are not known."""
     logs, base = [], []
     for n, one in enumerate(problems):
@@ -272,17 +348,17 @@ def _population(problems: Sequence[Problem], times: Array, seed: int, threads: i
         logs.append(curves)
         base.append(_baseline(one, eta))
     whole = np.vstack(logs)
-    return _Curves(whole, np.full(len(whole), 1.0 / len(whole)), np.concatenate(base))
+    return Curves(whole, np.full(len(whole), 1.0 / len(whole)), np.concatenate(base), _owners(logs))
 
 
-def _described(curves: _Curves, times: Array, start: float, levels: Array) -> tuple[Array, Array]:
+def _described(curves: Curves, times: Array, start: float, levels: Array) -> tuple[Array, Array]:
     n = len(curves.logs)
     nadir, spans = np.empty((n, 2)), np.empty((n, levels.shape[1], 3))
     markers.describe(curves.logs, times, start, levels, nadir, spans)
     return nadir, spans
 
 
-def _spread(curves: _Curves, times: Array, start: float) -> float:
+def _spread(curves: Curves, times: Array, start: float) -> float:
     """Standard deviation of the logarithm of the nadir."""
     nadir = _described(curves, times, start, np.empty((len(curves.logs), 0)))[0][:, 1]
     known = np.isfinite(nadir)
@@ -299,10 +375,9 @@ def _curve(one: Problem, at: Mode, times: Array) -> Array:
     return np.exp(out)
 
 
-def _told(curves: _Curves, times: Array, start: float, levels: Levels) -> Forecast:
+def _told(curves: Curves, times: Array, start: float, levels: Levels) -> Forecast:
     """The forecast as far as it follows from the curves alone."""
-    known = np.isfinite(curves.logs).all(axis=1)
-    curves = _Curves(curves.logs[known], curves.weights[known], curves.base[known])
+    curves = curves.known
     band = markers.weighted_quantiles(curves.logs, curves.weights, BAND)
     whole = slice(0, None, round(24.0 / STEP))
     share = curves.weights / curves.weights.sum()
@@ -337,7 +412,7 @@ def _grades(below: Mapping[int, Array]) -> dict[int, Array]:
     return out
 
 
-def _markers(curves: _Curves, times: Array, start: float, levels: Levels) -> dict[str, Marker]:
+def _markers(curves: Curves, times: Array, start: float, levels: Levels) -> dict[str, Marker]:
     asked = sorted({*levels.grades.values(), *levels.ready, *(levels.named or {}).values()})
     fixed = np.tile(np.log(asked), (len(curves.logs), 1)) if asked else np.empty((len(curves.logs), 0))
     nadir, spans = _described(curves, times, start, np.column_stack([fixed, curves.base]))
