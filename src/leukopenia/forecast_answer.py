@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leukopenia import forecasting, knowledge
 from leukopenia.forecast import prediction
 from leukopenia.forecast.model_card import why_not
-from leukopenia.forecast.person import Counts
-from leukopenia.forecast.regimen import Regimen
-from leukopenia.forecast_case import HORIZON, Case, Count
+from leukopenia.forecast_case import HORIZON, Case, Count, inputs
 from leukopenia.forecast_records import DAY
 
 if TYPE_CHECKING:
@@ -89,24 +87,9 @@ def _lies_below(count: Count, limit: float) -> bool:
 
 
 def _predicted(case: Case) -> Forecast:
-    first = min([dose.minute for dose in case.doses] + [count.minute for count in case.counts])
-
-    def hours(minute: int) -> float:
-        return (minute - first) / 60
-
-    counts = Counts(
-        [hours(count.minute) for count in case.counts],
-        [count.value for count in case.counts],
-        [count.below for count in case.counts],
-    )
-    regimen = Regimen(
-        [hours(dose.minute) for dose in case.doses],
-        [dose.amount or 0.0 for dose in case.doses],
-        [dose.hours or 0.0 for dose in case.doses],
-        dict(case.covariates or {}),
-    )
-    since = hours(case.day_0 or 0)
-    return forecasting.predict(counts, regimen, case.cards, standard=STANDARD, since=since, days=float(HORIZON))
+    given = inputs(case)
+    days = float(HORIZON)
+    return forecasting.predict(given.counts, given.regimen, case.cards, standard=STANDARD, since=given.since, days=days)
 
 
 def _told(found: Forecast) -> Row:

@@ -9,6 +9,8 @@ from typing import Any
 from leukopenia import forecasting, knowledge
 from leukopenia.errors import UsageError
 from leukopenia.forecast.model_card import Card, why_not
+from leukopenia.forecast.person import Counts
+from leukopenia.forecast.regimen import Regimen
 from leukopenia.forecast_records import DAY, Person, doses, run_start
 from leukopenia.policy import Policy
 from leukopenia.regimen_file import Dose, RegimenFile, amount_in, stub
@@ -69,6 +71,37 @@ class Case:
     covariates: Mapping[str, float] | None = None
     outside: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A case as the forecast room takes it: hours from the minute `origin`; days count from the hour `since`."""
+
+    counts: Counts
+    regimen: Regimen
+    since: float
+    origin: int
+
+    def hours(self, minute: float) -> float:
+        """The hour of a minute."""
+        return (minute - self.origin) / 60
+
+
+def inputs(case: Case) -> Inputs:
+    """The counts and doses of a case that has a card."""
+    origin = min([dose.minute for dose in case.doses] + [count.minute for count in case.counts])
+    counts = Counts(
+        [(count.minute - origin) / 60 for count in case.counts],
+        [count.value for count in case.counts],
+        [count.below for count in case.counts],
+    )
+    regimen = Regimen(
+        [(dose.minute - origin) / 60 for dose in case.doses],
+        [dose.amount or 0.0 for dose in case.doses],
+        [dose.hours or 0.0 for dose in case.doses],
+        dict(case.covariates or {}),
+    )
+    return Inputs(counts, regimen, ((case.day_0 or 0) - origin) / 60, origin)
 
 
 def case(person: Person, asked: Asked, policy: Policy) -> Case:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import narwhals.stable.v2 as nw
+import polars as pl
 from narwhals.stable.v2 import col
 
 from leukopenia import api, knowledge, monitoring
@@ -110,6 +111,40 @@ def _person(made: Harmonised, opened: Engine, patient: str, policy: Policy) -> P
     if not people and opened.collect(_mine(counts, patient).head(1)).is_empty() and not given:
         raise UsageError("There is no such person in the source.", "", "Check --patient: it is the source's own id.")
     return Person(patient, people[0]["sex"] if people else "unknown", lines, given, as_of)
+
+
+def persons_of(
+    ids: pl.DataFrame, counts: Frame, made: Harmonised, opened: Engine, policy: Policy, as_of: int
+) -> Iterator[Person]:
+    """Persons by their ids, in their order: a batch that fits into memory.
+
+    Parameters
+    ----------
+    ids : polars.DataFrame
+        patient_id.
+    counts : contracts.COUNTS
+        Further columns are kept.
+    """
+    wanted = opened.load(ids, "wanted")
+
+    def mine(frame: Frame) -> Frame:
+        return frame.join(wanted, on="patient_id", how="semi")
+
+    groups = sorted(drugs_of("chemotherapy") | drugs_of("g_csf"))
+    apart = made.administrations(wanted, groups, policy.flag("exposure.orders"))
+    lines = mine(counts.filter(col("analyte").is_in(list(ANALYTES)), col("minute") <= as_of))
+    of_count = _by_person(opened, lines, "minute")
+    of_drug = {} if apart is None else _by_person(opened, apart.filter(col("start") <= as_of), "start")
+    sexes = dict(opened.collect(mine(made.patients).select("patient_id", "sex")).iter_rows())
+    for one in ids["patient_id"]:
+        yield Person(str(one), sexes.get(one, "unknown"), of_count.get(one, []), of_drug.get(one, []), as_of)
+
+
+def _by_person(opened: Engine, frame: Frame, time: str) -> dict[int | str, list[Row]]:
+    parts: dict[int | str, list[Row]] = {}
+    for row in opened.collect(frame).sort(time).iter_rows(named=True):
+        parts.setdefault(row["patient_id"], []).append(row)
+    return parts
 
 
 def _mine(frame: Frame, patient: str) -> Frame:

@@ -37,6 +37,14 @@ class Harmonised:
     present: list[str]
     signals: list[dict[str, Any]]
     accounting: dict[str, dict[str, int]]
+    given: Frame | None = None
+
+    def administrations(self, persons: Frame, ingredients: Sequence[str], orders: bool) -> Frame | None:
+        """The exposures of some persons to some drugs, each administration by itself; None: no drug is on record."""
+        if self.given is None:
+            return None
+        mine = self.given.filter(col("ingredient").is_in(list(ingredients))).join(persons, on="patient_id", how="semi")
+        return drugs.exposures(mine, 0, orders)
 
 
 def harmonise(
@@ -61,7 +69,7 @@ def harmonise(
         issues += [partial(measures.set_aside, measured.rows), partial(draws.unused, measured.rows)]
         if measured.findings:
             findings = engine.materialise(measures.findings(measured.rows), "findings")
-    exposures, drug_issues, drug_signals = _exposures(raws, engine, knowledge, policy)
+    exposures, given, drug_issues, drug_signals = _exposures(raws, engine, knowledge, policy)
     conditions, condition_issues, condition_signals = _conditions(raws, engine, knowledge)
     raw_persons = _merged(raws, "raw_persons") or empty(contracts.RAW_PERSONS)
     raw_periods = _merged(raws, "raw_periods") or empty(contracts.RAW_PERIODS)
@@ -82,6 +90,7 @@ def harmonise(
         present=lines,
         signals=signals,
         accounting={raw.source: _accounted(raw, signals) for raw in raws},
+        given=given,
     )
 
 
@@ -174,7 +183,7 @@ def _wordings(texts: Iterable[str], knowledge: Knowledge) -> pl.DataFrame:
 
 def _exposures(
     raws: Sequence[Raw], engine: Engine, knowledge: Knowledge, policy: Policy
-) -> tuple[Frame, list[Later], list[dict[str, Any]]]:
+) -> tuple[Frame, Frame | None, list[Later], list[dict[str, Any]]]:
     parts, signals = [], []
     for raw in raws:
         rows = raw.tables.get("raw_drugs")
@@ -188,10 +197,10 @@ def _exposures(
         if known:
             parts.append(drugs.given(rows, engine.load(pl.DataFrame(known), "ingredients")))
     if not parts:
-        return _empty(raws, engine)(contracts.EXPOSURES), [], signals
+        return _empty(raws, engine)(contracts.EXPOSURES), None, [], signals
     given = nw.concat(parts)
     made = drugs.exposures(given, policy.number("exposure.join_days"), policy.flag("exposure.orders"))
-    return engine.materialise(made, "exposures"), [partial(drugs.set_aside, given)], signals
+    return engine.materialise(made, "exposures"), given, [partial(drugs.set_aside, given)], signals
 
 
 def _drug_issue(source: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2 import col, lit
 
-from leukopenia import at_hand, contracts, explaining, monitoring
+from leukopenia import at_hand, contracts, episode_forecasts, explaining, monitoring
 from leukopenia.contracts import Knowledge, Rows
 from leukopenia.detect import episodes as episodes_room
 from leukopenia.detect import grades as grades_room
@@ -52,6 +52,8 @@ class Tables:
     causality: Later
     disagreements: Later
     next_steps: Later
+    forecasts: Frame
+    forecast_markers: Frame
     issues: Later
     monitored: monitoring.Monitored | None = None
     as_of: int = 0
@@ -114,6 +116,8 @@ def run(
         limited, made.findings, made.conditions, made.exposures, patients, made.mentions, policy.as_of
     )
     explained = explaining.explain(episodes, known, engine, knowledge, policy)
+    progress("forecasts")
+    ahead = episode_forecasts.forecast(episodes, limited, made, engine, policy, as_of, progress)
     monocytes = limited.filter(col("analyte") == "monocytes")
     monitored, monitored_as_of = _monitor(made, limited, patients, engine, knowledge, policy, progress)
     return Tables(
@@ -136,6 +140,8 @@ def run(
         causality=explained.causality,
         disagreements=explained.disagreements,
         next_steps=explained.next_steps,
+        forecasts=ahead.forecasts,
+        forecast_markers=ahead.forecast_markers,
         issues=lambda: nw.concat([*(part() for part in made.issues), _conflicts(limited), _limit_issues(aged, policy)]),
         monitored=monitored,
         as_of=as_of,

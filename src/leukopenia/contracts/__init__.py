@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from leukopenia.contracts.detected import EPISODES, GRADES, INFECTION_RISK, RISK_SCORES, RISKS
 from leukopenia.contracts.explained import CAUSALITY, CAUSE_EVIDENCE, CAUSE_RATES, CAUSES, DISAGREEMENTS, NEXT_STEPS
-from leukopenia.contracts.forecasted import FORECASTS
+from leukopenia.contracts.forecasted import FORECAST_MARKERS, FORECASTS
 from leukopenia.contracts.harmonised import (
     CONDITIONS,
     COUNTS,
@@ -73,6 +73,8 @@ TABLES = {
         DISAGREEMENTS,
         CAUSALITY,
         NEXT_STEPS,
+        FORECASTS,
+        FORECAST_MARKERS,
         *MONITOR_TABLES,
         ISSUES,
     )
@@ -102,6 +104,7 @@ __all__ = [
     "EXPOSURES",
     "FINDINGS",
     "FORECASTS",
+    "FORECAST_MARKERS",
     "GRADES",
     "INFECTION_RISK",
     "ISSUES",

@@ -13,6 +13,8 @@ from leukopenia.contracts.shape import (
 BASES = ("card", "nadir prior", "causes", "none")
 """What a forecast rests on: a model of the drug, nadir days published for it, the recovery of causes, nothing."""
 
+CARD, NADIR_PRIOR, CAUSES, NONE = BASES
+
 _CURVE = "10^9/L"
 _CHANCE = "probability"
 
@@ -31,6 +33,8 @@ FORECASTS = Table(
         number("median", "the count; null where the basis has no curve", unit=_CURVE),
         number("low", "its quantile 0.05", unit=_CURVE),
         number("high", "its quantile 0.95", unit=_CURVE),
+        number("middle_low", "its quantile 0.25", unit=_CURVE),
+        number("middle_high", "its quantile 0.75", unit=_CURVE),
         *(number(f"p_grade_{grade}", f"grade {grade} on that day", unit=_CHANCE) for grade in (1, 2, 3, 4)),
         number("p_recovered", "recovered by that day, as far as is known: the least it can be", unit=_CHANCE),
         number(
@@ -40,5 +44,22 @@ FORECASTS = Table(
         ),
         text("rests_on", "cards, rows of nadir days, or causes with a published recovery, separated by ;"),
         text("source_id", "their sources, separated by ;"),
+        text("outside", "what was given and the basis does not know, else empty"),
+    ),
+)
+
+FORECAST_MARKERS = Table(
+    "forecast_markers",
+    "open episode forecast by a card x marker",
+    ("episode_id", "marker"),
+    (
+        text("episode_id", "the episode"),
+        PATIENT,
+        text("marker", "nadir (10^9/L), nadir_day, days_below_0.5, recovery_to_1.0, time_to_baseline, ..."),
+        whole("day_0", "first dose of the last cycle, from which days count", unit="min"),
+        number("low", "quantile 0.05 among the curves on which it happens", unit="d; nadir 10^9/L"),
+        number("median", "their median", unit="d; nadir 10^9/L"),
+        number("high", "quantile 0.95", unit="d; nadir 10^9/L"),
+        number("probability", "that it happens", False, _CHANCE),
     ),
 )

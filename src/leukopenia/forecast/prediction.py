@@ -169,6 +169,13 @@ def predict(
     start = last_dose(regimen) if since is None else since
     times = grid(start, days)
     found = fit(counts, regimen, cards, times, draws=draws, seed=seed, threads=threads, unverified=unverified)
+    return described(found, times, start, levels, cards, regimen)
+
+
+def described(
+    found: Fitted, times: Array, start: float, levels: Levels, cards: Sequence[Card], regimen: Regimen
+) -> Forecast:
+    """What a fit tells, from the points of its curves; see `predict`."""
     gain = found.gain(times, start)
     return replace(
         _told(found.curves, times, start, levels),

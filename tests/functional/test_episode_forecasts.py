@@ -1,0 +1,99 @@
+"""The forecasts of a run: open episodes with a card and known doses, and those without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from commands import succeeds, text
+from test_forecast import LABS, hospital
+
+import leukopenia as lk
+from leukopenia import contracts
+
+DOSE = ("Docetaxel 180 mg", "2026-01-05T09:00", 1.0, 180.0, "mg")
+
+
+def tables(source: Path, engine: str = "duckdb", **policy: Any) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    with lk.run(source, engine=engine, policy=policy, frame="polars") as result:
+        found = (result.tables[name] for name in ("episodes", "forecasts", "forecast_markers"))
+        episodes, forecasts, markers = found
+    assert forecasts.columns == contracts.FORECASTS.names
+    assert markers.columns == contracts.FORECAST_MARKERS.names
+    assert not forecasts.select("episode_id", "day").is_duplicated().any()
+    return episodes, forecasts.sort("episode_id", "day"), markers.sort("episode_id", "marker")
+
+
+@pytest.fixture(scope="module")
+def treated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hospital(tmp_path_factory.mktemp("treated"), DOSE)
+
+
+def test_an_open_episode_after_a_known_dose_is_forecast_day_by_day(treated: Path) -> None:
+    episodes, forecasts, markers = tables(treated)
+    (one,) = episodes.filter(analyte="neutrophils").to_dicts()
+    assert one["state"] == "open"
+    rows = forecasts.filter(episode_id=one["episode_id"])
+    assert set(rows["basis"]) == {"card"} and set(rows["status"]) == {"forecast"}
+    assert rows["day"].to_list() == list(range(32)), "40 days from the dose on 5 January, asked on the 13th"
+    ordered = rows.select((pl.col(a) < pl.col(b)).all() for a, b in _pairs("low middle_low median middle_high high"))
+    assert all(ordered.row(0))
+    assert rows["p_recovered"].is_sorted() and rows["p_recovered"][-1] > 0.9
+    total = rows.select(pl.sum_horizontal(f"p_grade_{n}" for n in (1, 2, 3, 4))).to_series()
+    assert total.is_between(0, 1 + 1e-9).all()
+    assert rows["rests_on"][0] == "netterberg2017-docetaxel" and rows["source_id"][0]
+    assert {"nadir", "nadir_day", "recovery_to_1.0", "time_to_baseline"} <= set(markers["marker"])
+
+
+def _pairs(names: str) -> list[tuple[str, str]]:
+    each = names.split()
+    return list(zip(each, each[1:], strict=False))
+
+
+def test_the_table_says_what_the_command_says(treated: Path) -> None:
+    """A thousand draws against four thousand: the same within the error of the draws."""
+    import json
+
+    told = json.loads(succeeds("forecast", treated, "--patient", "7", "--json"))
+    *_, markers = tables(treated)
+    found = {row["marker"]: row for row in markers.to_dicts()}
+    for name, near in (("nadir", 0.1), ("nadir_day", 0.5), ("recovery_to_1.0", 0.5)):
+        for part in ("low", "median", "high"):
+            assert found[name][part] == pytest.approx(told["markers"][name][part], abs=near)
+
+
+@pytest.mark.parametrize("engine", ["polars", "spark"])
+def test_every_engine_tells_the_same(treated: Path, engine: str) -> None:
+    if engine == "spark":
+        pytest.importorskip("pyspark", reason="PySpark is not installed")
+    for one, other in zip(tables(treated), tables(treated, engine), strict=True):
+        assert one.sort(*one.columns[:2]).equals(other.sort(*other.columns[:2]))
+
+
+def test_without_doses_the_reason_stands_there(tmp_path: Path) -> None:
+    _, forecasts, markers = tables(hospital(tmp_path, ("Docetaxel", "2026-01-05T09:00", None, None, "")))
+    row = forecasts.filter(analyte="neutrophils").row(0, named=True)
+    assert row["basis"] != "card"
+    assert markers.is_empty()
+
+
+def test_a_growth_factor_that_no_card_knows_stands_beside_the_numbers(tmp_path: Path) -> None:
+    factor = ("Filgrastim", "2026-01-07T09:00", None, 300.0, "ug")
+    _, forecasts, _ = tables(hospital(tmp_path, DOSE, factor))
+    rows = forecasts.filter(basis="card")
+    assert "growth factor" in rows["outside"][0] and rows["outside"].n_unique() == 1
+
+
+def test_no_more_persons_than_the_policy_says(treated: Path) -> None:
+    _, forecasts, _ = tables(treated, **{"forecast.persons": 0})
+    assert "card" not in set(forecasts["basis"])
+
+
+def test_what_is_closed_or_never_began_has_no_rows(tmp_path: Path) -> None:
+    healed = LABS + "7,2026-01-20 08:00,ANC,4.0,K/uL,F,1970-01-01\n7,2026-01-27 08:00,ANC,4.0,K/uL,F,1970-01-01\n"
+    episodes, forecasts, markers = tables(text(tmp_path / "labs.csv", healed))
+    closed = episodes.filter(analyte="neutrophils")
+    assert closed["state"].to_list() == ["closed"]
+    assert forecasts.join(closed, on="episode_id").is_empty() and markers.is_empty()
