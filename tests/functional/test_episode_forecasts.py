@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +50,11 @@ def test_an_open_episode_after_a_known_dose_is_forecast_day_by_day(treated: Path
 
 
 def _pairs(names: str) -> list[tuple[str, str]]:
-    each = names.split()
-    return list(zip(each, each[1:], strict=False))
+    return list(pairwise(names.split()))
 
 
 def test_the_table_says_what_the_command_says(treated: Path) -> None:
     """A thousand draws against four thousand: the same within the error of the draws."""
-    import json
-
     told = json.loads(succeeds("forecast", treated, "--patient", "7", "--json"))
     *_, markers = tables(treated)
     found = {row["marker"]: row for row in markers.to_dicts()}
