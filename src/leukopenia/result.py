@@ -53,6 +53,8 @@ _REPORT_TABLES = (
     "causality",
     "disagreements",
     "next_steps",
+    "forecasts",
+    "forecast_markers",
     "cause_rates",
 )
 _OF_THE_COHORT = ("cause_rates",)

@@ -403,6 +403,8 @@ def facts(world: dict[str, Any] | None = None, **more: Any) -> Facts:
     parts: dict[str, Any] = {
         **tables,
         **explained,
+        "forecasts": table("forecasts", []),
+        "forecast_markers": table("forecast_markers", []),
         "knowledge": report_causes.KNOWLEDGE,
         "summary": {
             **summarise({**tables, **explained, **rates}, received(counts)),

@@ -62,7 +62,7 @@ class Facts:
         the cohort pages are made from `summary` alone.
     risks : polars.DataFrame
         patient_id, kind (see `RISK_KINDS`), definition, minute, detail, source_id, ongoing.
-    causes, cause_evidence, causality, disagreements, next_steps : polars.DataFrame
+    causes, cause_evidence, causality, disagreements, next_steps, forecasts, forecast_markers : polars.DataFrame
         The tables of `leukopenia.contracts`, for the episodes of the persons to be shown.
     knowledge : Knowledge
         causes_drugs, causes_conditions, clues and interactions are used: they put a cause into words.
@@ -96,6 +96,8 @@ class Facts:
     causality: pl.DataFrame
     disagreements: pl.DataFrame
     next_steps: pl.DataFrame
+    forecasts: pl.DataFrame
+    forecast_markers: pl.DataFrame
     knowledge: Knowledge
     summary: dict[str, Any]
     policy: dict[str, Any]
@@ -106,13 +108,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The rows of one episode: its candidates by rank, and what belongs to them."""
+    """The rows of one episode: its candidates by rank, what belongs to them, and what may come."""
 
     causes: list[Row] = field(default_factory=list)
     cause_evidence: list[Row] = field(default_factory=list)
     causality: list[Row] = field(default_factory=list)
     disagreements: list[Row] = field(default_factory=list)
     next_steps: list[Row] = field(default_factory=list)
+    forecasts: list[Row] = field(default_factory=list)
+    forecast_markers: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ _ORDER = {
     "causality": "item",
     "disagreements": "rank",
     "next_steps": "step",
+    "forecasts": "day",
+    "forecast_markers": "marker",
 }
 """The tables of single episodes, and the column that orders them."""
 

@@ -14,6 +14,7 @@ from leukopenia.report import monitored, numbers, words
 from leukopenia.report.danger import danger, danger_in_numbers, title
 from leukopenia.report.disclosure import KNOWLEDGE, counts_hidden, disclose
 from leukopenia.report.facts import NOT_REAL, Facts, records
+from leukopenia.report.outlook import RESEARCH
 from leukopenia.report.patient import PatientPage, choose_patients, patient_page
 from leukopenia.report.svg import HATCH
 from leukopenia.report.why import Words
@@ -107,6 +108,7 @@ def _common(facts: Facts, summary: dict[str, Any], manifest: dict[str, Any], red
         "footnotes": footnotes,
         "summary_json": _json(summary),
         "not_real_kind": NOT_REAL,
+        "research": RESEARCH,
     }
 
 
@@ -170,6 +172,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(when=words.when, whole=words.whole, kind_title=title)
+    environment.filters.update(when=words.when, whole=words.whole, kind_title=title, capitalise=words.capitalise)
     environment.globals.update(hatch=Markup(HATCH))
     return environment

@@ -13,6 +13,7 @@ from leukopenia.report.facts import NOT_REAL, Facts, Record, Row
 from leukopenia.report.flowsheet import Flowsheet, flowsheet
 from leukopenia.report.lanes import episode_end
 from leukopenia.report.monitored import PersonPanel, person_panel
+from leukopenia.report.outlook import Outlook, Untold, outlooks
 from leukopenia.report.panels import band_caption
 from leukopenia.report.timeline import Figure, timelines
 from leukopenia.report.why import Words
@@ -47,6 +48,8 @@ class PatientPage:
     episodes: list[Row]
     causes: list[CausePanel]
     further: list[Brief]
+    outlooks: list[Outlook]
+    untold: list[Untold]
     monitoring: PersonPanel | None
     sheet: Flowsheet
     drugs: list[Row]
@@ -90,6 +93,7 @@ def patient_page(record: Record, facts: Facts, words: Words, key: str) -> Patien
     """The page of one person; `words` name the causes, `key` is the prefix of its anchors."""
     names = facts.summary.get("names", {})
     causes, further = cause_panels(record, words, key)
+    told, untold = outlooks(record, words, facts.summary.get("bands", []), key)
     return PatientPage(
         key,
         record.patient_id,
@@ -100,6 +104,8 @@ def patient_page(record: Record, facts: Facts, words: Words, key: str) -> Patien
         [episode_row(row) for row in record.episodes],
         causes,
         further,
+        told,
+        untold,
         person_panel(record, names),
         flowsheet(record),
         [_drug_row(row, names, facts.summary.get("groups", {})) for row in record.exposures],

@@ -62,6 +62,11 @@ def short(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def capitalise(text: str) -> str:
+    """A text that begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 def number(value: float | None) -> str:
     """A value with up to four significant digits, so that 0.4977 does not read as 0.5."""
     if value is None:
