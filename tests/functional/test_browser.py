@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import test_forecast
 
 import leukopenia as lk
 from leukopenia import knowledge, reference_pictures, references, simulate
@@ -74,6 +75,26 @@ def test_the_question_why_is_answered_in_sight_and_in_words(browser: sync_api.Br
     assert "unexplained by what is on record" in str(drawing.locator("desc").text_content())
     page.locator("p.cause a").first.click()
     assert page.url.endswith("-why")
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_question_when_is_answered_in_sight_and_in_words(
+    browser: sync_api.Browser, tmp_path: Path, width: int
+) -> None:
+    with lk.run(test_forecast.hospital(tmp_path, ("Docetaxel", "2026-01-05T09:00", 1.0, 180.0, "mg"))) as result:
+        file = result.write(tmp_path / "result") / "report.html"
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(file.as_uri())
+    page.locator("p.cause a", has_text="When is it over?").click()
+    assert page.url.endswith("-when")
+    panel = page.locator("details.outlook[open]").first
+    drawing = panel.get_by_role("img")
+    assert drawing.is_visible() and "the median is" in str(drawing.locator("desc").text_content())
+    assert panel.locator(".ahead-half").is_visible()
+    assert panel.get_by_text("Grade 4 at some time of this cycle").is_visible()
+    assert panel.get_by_role("columnheader", name="at least 1.5").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
 
 
