@@ -131,6 +131,23 @@ def replay_scores(
     return scores.replay_scores(counts, regimen, chosen, levels(chosen[0].analyte, standard), known, **options)
 
 
+ENDOTOXIN = {
+    "neutrophils": "redistribution-lps",
+    "lymphocytes": "redistribution-lps-lymphocytes",
+    "monocytes": "redistribution-lps-monocytes",
+}
+
+
+def redistribution(before: Mapping[str, float], dose: float, times: Any) -> dict[str, Array]:
+    """White cells and their lines after one bolus of endotoxin: research use.
+
+    See `leukopenia.forecast.endotoxin.redistribution` for parameters, errors and the result.
+    """
+    from leukopenia.forecast import endotoxin
+
+    return endotoxin.redistribution({line: card(name) for line, name in ENDOTOXIN.items()}, before, dose, times)
+
+
 def prepare() -> None:
     """Compile every kernel and keep it on disk, so that no user waits for it: once on a machine, or in an image."""
     from leukopenia.forecast.person import Counts

@@ -179,6 +179,49 @@ def nab_paclitaxel(p: dict[str, float], dose: Dose, times: Sequence[float]) -> n
     return p["circ0"] * integrate(right, [0, 0, 0, 1, 1, 1, 1, 1], [dose], times, method="Radau")[:, 7]
 
 
+def _signal(t: float, height: float, peak: float, shape: float) -> float:
+    return height * (t / peak * math.exp(1 - t / peak)) ** shape
+
+
+def _strength(dose: float, p: dict[str, float]) -> float:
+    return dose ** p["hill"] / (p["ed50"] ** p["hill"] + dose ** p["hill"])
+
+
+def redistribution(p: dict[str, float], dose: float, times: Sequence[float]) -> np.ndarray:
+    """Neutrophils after endotoxin, cell by cell: from the blood to the wall, back, out; from the reserve."""
+    strength = _strength(dose, p)
+    wall, stored = p["circ0"] * p["marginated_ratio"], p["circ0"] * p["reserve_ratio"]
+    made = p["kcirc"] * (p["circ0"] + wall)
+
+    def f(t: float, y: np.ndarray) -> list[float]:
+        blood, margin, reserve = y
+        sticky = 1 + _signal(t, strength * p["margination"], p["margination_peak"], 2)
+        open_ = 1 + _signal(t, strength * p["release"], p["release_peak"], p["release_shape"])
+        to_wall = (p["kdemargination"] + p["kcirc"]) * wall * sticky * blood / p["circ0"]
+        let_out, back = made * open_ * reserve / stored, p["kdemargination"] * margin
+        out, out_of_wall = p["kcirc"] * blood, p["kcirc"] * margin
+        return [let_out + back - to_wall - out, to_wall - back - out_of_wall, made - let_out]
+
+    return _from_zero(f, [p["circ0"], wall, stored], times)
+
+
+def exchange(p: dict[str, float], dose: float, times: Sequence[float]) -> np.ndarray:
+    """Lymphocytes or monocytes after endotoxin; what is not in the blood is outside."""
+    strength, everywhere = _strength(dose, p), p["circ0"] * (1 + p["outside_ratio"])
+
+    def f(t: float, y: np.ndarray) -> list[float]:
+        leaving = 1 + _signal(t, strength * p["departure"], p["departure_peak"], p["departure_shape"])
+        return [p["kreturn"] * (everywhere - y[0] - p["outside_ratio"] * leaving * y[0])]
+
+    return _from_zero(f, [p["circ0"]], times)
+
+
+def _from_zero(f: Callable[[float, np.ndarray], list[float]], start: list[float], times: Sequence[float]) -> np.ndarray:
+    done = solve_ivp(f, (0, max(times)), start, "LSODA", times, rtol=1e-10, atol=1e-12, max_step=0.1)
+    assert done.success
+    return done.y[0]
+
+
 def objective(
     logs: np.ndarray,
     y: Sequence[float],

@@ -163,12 +163,6 @@ def test_saturable_drug_agrees_with_the_plain_twin() -> None:
     assert worst(found, plain.nab_paclitaxel(p, (10.0, 4e5, 0.5), TIMES)) < 1e-6
 
 
-def test_redistribution_keeps_cells_and_comes_back() -> None:
-    found = lk.forecast.solve("redistribution-lps", Regimen([0.0], [1.0]), [0.0, 0.5, 3.0, 6.0, 1000.0])
-    assert found[1] < 0.5 * found[0] < 2.0 * found[0] < found[2]
-    assert found[-1] == pytest.approx(found[0], rel=1e-6)
-
-
 CLEAR = "netterberg2017-docetaxel"
 PULSE = Series([0.0, 1.0], [0.0, 1.0])
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leukopenia.forecasting import population as population
     from leukopenia.forecasting import predict as predict
     from leukopenia.forecasting import prepare as prepare
+    from leukopenia.forecasting import redistribution as redistribution
     from leukopenia.forecasting import replay as replay
     from leukopenia.forecasting import replay_scores as replay_scores
     from leukopenia.forecasting import solve as solve
@@ -25,7 +26,7 @@ _PLACES = {
     "Regimen": "leukopenia.forecast.regimen",
     "Series": "leukopenia.forecast.regimen",
     **dict.fromkeys(
-        ("card", "cards", "population", "predict", "prepare", "replay", "replay_scores", "solve"),
+        ("card", "cards", "population", "predict", "prepare", "redistribution", "replay", "replay_scores", "solve"),
         "leukopenia.forecasting",
     ),
 }
@@ -40,6 +41,7 @@ __all__ = [
     "population",
     "predict",
     "prepare",
+    "redistribution",
     "replay",
     "replay_scores",
     "solve",

@@ -8,12 +8,12 @@ from numba import njit
 
 from leukopenia.forecast.tableau import COMPILED
 
-QUARTINO, NAB_PACLITAXEL, RADIATION, REDISTRIBUTION = 0, 1, 2, 3
-STATES = (7, 8, 6, 3)
-CIRCULATING = (5, 7, 5, 0)
+QUARTINO, NAB_PACLITAXEL, RADIATION, REDISTRIBUTION, EXCHANGE, ARREST = 0, 1, 2, 3, 4, 5
+STATES = (7, 8, 6, 4, 3, 2)
+CIRCULATING = (5, 7, 5, 0, 0, 0)
 """The number of states of a family, and which one is the blood."""
-DOSED = (-1, 0, 0, -1)
-"""The state a dose goes into; -1: the dose acts through the concentration or only marks the start."""
+DOSED = (-1, 0, 0, 3, 2, 1)
+"""The state a dose goes into; -1: the dose acts through the concentration."""
 
 LN2 = 0.6931471805599453
 
@@ -82,7 +82,17 @@ def _radiation(y, p, dy):
 
 @njit(**COMPILED)
 def _redistribution_start(p, y):
-    y[0], y[1], y[2] = p[0], p[0] * p[1], p[0] * p[2]
+    y[0], y[1], y[2], y[3] = p[0], p[0] * p[1], p[0] * p[2], 0.0
+
+
+@njit(**COMPILED)
+def _exchange_start(p, y):
+    y[0], y[1], y[2] = p[0], p[0] * p[1], 0.0
+
+
+@njit(**COMPILED)
+def _arrest_start(p, y):
+    y[0], y[1] = p[0], 0.0
 
 
 @njit(**COMPILED)
@@ -92,16 +102,42 @@ def _wave(t, height, peak, shape):
 
 
 @njit(**COMPILED)
+def _hill(dose, ed50, exponent):
+    """The share of the greatest effect that a dose has."""
+    return 1.0 / (1.0 + math.pow(ed50 / dose, exponent)) if dose > 0.0 else 0.0
+
+
+@njit(**COMPILED)
 def _redistribution(t, y, p, dy):
     """Cells stick to the vessel wall, then the reserve of the marrow is let out; t counts from the onset."""
-    circ0, marginated, reserve, kcirc, kback, height, peak, release, release_peak, shape = p
-    rest = kback * marginated + kcirc * marginated
+    circ0, marginated, reserve, kcirc, kback, height, peak, release, release_peak, shape, ed50, exponent = p
+    effect = _hill(y[3], ed50, exponent)
+    rest = (kback + kcirc) * marginated
     from_reserve = kcirc * (1.0 + marginated) / reserve
-    sticking = rest * (1.0 + _wave(t, height, peak, 2.0)) * y[0]
-    let_out = from_reserve * (1.0 + _wave(t, release, release_peak, shape)) * y[2]
+    sticking = rest * (1.0 + _wave(t, effect * height, peak, 2.0)) * y[0]
+    let_out = from_reserve * (1.0 + _wave(t, effect * release, release_peak, shape)) * y[2]
     dy[0] = let_out + kback * y[1] - sticking - kcirc * y[0]
     dy[1] = sticking - kback * y[1] - kcirc * y[1]
     dy[2] = from_reserve * reserve * circ0 - let_out
+    dy[3] = 0.0
+
+
+@njit(**COMPILED)
+def _exchange(t, y, p, dy):
+    """Cells leave the blood for a place outside it and come back; none is made or lost."""
+    outside, kback, height, peak, shape, ed50, exponent = p[1:]
+    leaving = kback * outside * (1.0 + _wave(t, _hill(y[2], ed50, exponent) * height, peak, shape)) * y[0]
+    dy[0] = kback * y[1] - leaving
+    dy[1] = leaving - kback * y[1]
+    dy[2] = 0.0
+
+
+@njit(**COMPILED)
+def _arrest(y, p, dy):
+    """A share of the inflow from the marrow is lost for good."""
+    circ0, kcirc = p
+    dy[0] = kcirc * ((1.0 - y[1]) * circ0 - y[0])
+    dy[1] = 0.0
 
 
 @njit(**COMPILED)
@@ -113,8 +149,12 @@ def start(family, p, y):
         _nab_start(p, y)
     elif family == RADIATION:
         _radiation_start(p, y)
-    else:
+    elif family == REDISTRIBUTION:
         _redistribution_start(p, y)
+    elif family == EXCHANGE:
+        _exchange_start(p, y)
+    else:
+        _arrest_start(p, y)
 
 
 @njit(**COMPILED)
@@ -126,5 +166,9 @@ def derivative(family, t, y, p, drug, infused, dy):
         _nab(y, p, infused, dy)
     elif family == RADIATION:
         _radiation(y, p, dy)
-    else:
+    elif family == REDISTRIBUTION:
         _redistribution(t, y, p, dy)
+    elif family == EXCHANGE:
+        _exchange(t, y, p, dy)
+    else:
+        _arrest(y, p, dy)

@@ -21,8 +21,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "radiation": ("circ0", "ktr", "kcirc", "kdecay", "kkill", "exponent"),
     "redistribution": (
         *("circ0", "marginated_ratio", "reserve_ratio", "kcirc", "kdemargination"),
-        *("margination", "margination_peak", "release", "release_peak", "release_shape"),
+        *("margination", "margination_peak", "release", "release_peak", "release_shape", "ed50", "hill"),
     ),
+    "exchange": (
+        *("circ0", "outside_ratio", "kreturn"),
+        *("departure", "departure_peak", "departure_shape", "ed50", "hill"),
+    ),
+    "arrest": ("circ0", "kcirc"),
     "pegfilgrastim": (),
     "pools": (),
 }

@@ -21,6 +21,8 @@ CODES = {
     "nab_paclitaxel": families.NAB_PACLITAXEL,
     "radiation": families.RADIATION,
     "redistribution": families.REDISTRIBUTION,
+    "exchange": families.EXCHANGE,
+    "arrest": families.ARREST,
 }
 AT_ONCE = 2048
 """Persons whose concentration curves are held in memory at the same time."""

@@ -51,6 +51,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "lms": ("analyte", "group", "sex", "age_years"),
     "look_again": ("test", "target"),
     "mascc": ("item",),
+    "endotoxin_counts": ("dose", "hour", "analyte"),
     "model_cards": ("card",),
     "model_covariates": ("card", "parameter", "covariate", "form"),
     "model_parameters": ("card", "parameter"),
