@@ -14,6 +14,7 @@ from leukopenia.forecast.model_card import Card, cards_of
 if TYPE_CHECKING:
     from leukopenia.forecast.person import Counts
     from leukopenia.forecast.prediction import Forecast, Levels
+    from leukopenia.forecast.redrawing import Redraw
     from leukopenia.forecast.regimen import Array, Regimen
     from leukopenia.forecast.scores import Score
 
@@ -136,6 +137,7 @@ ENDOTOXIN = {
     "lymphocytes": "redistribution-lps-lymphocytes",
     "monocytes": "redistribution-lps-monocytes",
 }
+ARREST = "production-arrest-neutrophils"
 
 
 def redistribution(before: Mapping[str, float], dose: float, times: Any) -> dict[str, Array]:
@@ -146,6 +148,23 @@ def redistribution(before: Mapping[str, float], dose: float, times: Any) -> dict
     from leukopenia.forecast import endotoxin
 
     return endotoxin.redistribution({line: card(name) for line, name in ENDOTOXIN.items()}, before, dose, times)
+
+
+def redraw(count: float, since: tuple[float, float], **options: Any) -> Redraw:
+    """When the next count tells whether the neutrophils have moved or are not made: research use.
+
+    Parameters
+    ----------
+    count : float
+        The low count of neutrophils, 10^9/L.
+    since : tuple of float
+        Between how many and how many hours ago the illness began.
+    **options
+        See `leukopenia.forecast.redrawing.redraw`, also for errors and the result.
+    """
+    from leukopenia.forecast import redrawing
+
+    return redrawing.redraw(count, since, card(ENDOTOXIN["neutrophils"]), card(ARREST), **options)
 
 
 def prepare() -> None:

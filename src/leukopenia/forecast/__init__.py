@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leukopenia.forecasting import predict as predict
     from leukopenia.forecasting import prepare as prepare
     from leukopenia.forecasting import redistribution as redistribution
+    from leukopenia.forecasting import redraw as redraw
     from leukopenia.forecasting import replay as replay
     from leukopenia.forecasting import replay_scores as replay_scores
     from leukopenia.forecasting import solve as solve
@@ -26,7 +27,18 @@ _PLACES = {
     "Regimen": "leukopenia.forecast.regimen",
     "Series": "leukopenia.forecast.regimen",
     **dict.fromkeys(
-        ("card", "cards", "population", "predict", "prepare", "redistribution", "replay", "replay_scores", "solve"),
+        (
+            "card",
+            "cards",
+            "population",
+            "predict",
+            "prepare",
+            "redistribution",
+            "redraw",
+            "replay",
+            "replay_scores",
+            "solve",
+        ),
         "leukopenia.forecasting",
     ),
 }
@@ -42,6 +54,7 @@ __all__ = [
     "predict",
     "prepare",
     "redistribution",
+    "redraw",
     "replay",
     "replay_scores",
     "solve",
