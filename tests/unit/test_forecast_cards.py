@@ -69,7 +69,12 @@ def test_a_card_that_contradicts_itself_does_not_load(tables: Tables, words: str
 
 def test_who_may_forecast_one_person() -> None:
     allowed = {name for name, card in lk.forecast.cards().items() if not why_not(card)}
-    assert allowed == {"friberg2002-paclitaxel-leukocytes", "netterberg2017-docetaxel"}
+    assert allowed == {
+        "friberg2002-paclitaxel-leukocytes",
+        "lemarouille2021-palbociclib",
+        "netterberg2017-docetaxel",
+        "vanhasselt2013-eribulin",
+    }
 
 
 def test_an_unverified_card_is_refused_unless_asked_for() -> None:

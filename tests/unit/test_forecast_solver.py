@@ -174,7 +174,7 @@ REFUSED = {
     "finite": lambda: Regimen([0.0, np.nan], 1.0),
     "amounts": lambda: Regimen([0.0], [-1.0]),
     "without equations": lambda: lk.forecast.solve("craig2016-pools", Regimen(), TIMES),
-    "no pharmacokinetics": lambda: lk.forecast.solve("vanhasselt2013-eribulin", REGIMEN, TIMES),
+    "no pharmacokinetics": lambda: lk.forecast.solve(own(**CELLS, slope=1.0), REGIMEN, TIMES),
     "carry": lambda: Series([0.0], [1.0], "sideways"),
     "one value": lambda: Series([0.0, 1.0], [1.0]),
     "makes no use of femal": lambda: lk.forecast.solve(CLEAR, Regimen([0.0], 1.0, covariates={"femal": 1.0}), TIMES),

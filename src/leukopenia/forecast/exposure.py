@@ -13,7 +13,7 @@ from leukopenia.forecast.model_card import Card
 from leukopenia.forecast.regimen import Array, Regimen, Series
 
 LINEAR = ("v1", "cl", "v2", "q", "v3", "q3")
-"""The pharmacokinetics as volumes and clearances; a card may give rate constants instead."""
+"""The pharmacokinetics as volumes and clearances; a card may give rate constants instead. `ka`: it is swallowed."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,44 @@ def segments(card: Card, regimen: Regimen, values: Mapping[str, float | Array], 
         return events(regimen, np.zeros(1)), np.zeros((1, 1, modes.WIDTH))
     if series:
         return _changing(card, regimen, values, series)
+    if "ka" in values:
+        return _swallowed(regimen, values, n)
     found = events(regimen, np.empty(0))
     out = np.zeros((n, found.starts.size, modes.WIDTH))
     modes.fill_cohort(out, found.starts, found.bolus, found.infused, constants(values, n))
     _scaled(out, scale(values))
     return found, out
+
+
+def _swallowed(regimen: Regimen, values: Mapping[str, float | Array], n: int) -> tuple[Events, Array]:
+    """One compartment with absorption of the first order, after a lag: two modes, which begin alike and opposed."""
+    lag = values.get("lag", 0.0)
+    if np.any(np.asarray(regimen.durations)) or np.ndim(lag):
+        raise UsageError(
+            "The card is of a drug that is swallowed: doses have no duration, and one lag holds for all persons.",
+            "",
+            "Leave the durations and the lag out.",
+        )
+    found = events(Regimen(np.asarray(regimen.times) + lag, regimen.amounts), np.empty(0))
+    pk = constants(values, n)
+    elimination = pk[:, modes.K10]
+    absorption = _apart(np.broadcast_to(values["ka"], n), elimination)
+    left, unit = np.zeros((n, 2)), absorption / (pk[:, modes.V1] * (absorption - elimination))
+    decay = np.column_stack([absorption, elimination])
+    out = np.zeros((n, found.starts.size, modes.WIDTH))
+    for m, (start, amount) in enumerate(zip(found.starts, found.bolus, strict=True)):
+        left = left * np.exp(-decay * (start - found.starts[m - 1] if m else 0.0)) + (amount * unit)[:, None]
+        out[:, m, modes.START] = start
+        out[:, m, modes.AMPLITUDE : modes.AMPLITUDE + 2] = left * (-1.0, 1.0)
+        out[:, m, modes.RATE : modes.RATE + 2] = decay
+    _scaled(out, scale(values))
+    return found, out
+
+
+def _apart(absorption: Array, elimination: Array) -> Array:
+    """Equal rates would divide by zero; a millionth apart, concentrations differ by no more than about that."""
+    near = np.abs(absorption / elimination - 1.0) < 1e-6
+    return np.where(near, elimination * (1.0 + 1e-6), absorption)
 
 
 def _scaled(out: Array, factor: float | Array) -> None:

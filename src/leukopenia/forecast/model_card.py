@@ -37,7 +37,7 @@ WITHOUT_EQUATIONS = ("pegfilgrastim", "pools")
 """Cards that hold parameters for other models; no curve is drawn from them."""
 
 FORMS = ("indicator", "linear", "linear_below", "linear_above", "power", "value")
-STATUSES = ("nonmem", "reference-csv", "transcribed")
+STATUSES = ("nonmem", "two-sources", "reference-csv", "transcribed")
 RESIDUALS = ("log_additive", "proportional", "none")
 HOURS = {"d": 24.0, "1/d": 1.0 / 24.0}
 """Factors that turn the units of a card into hours."""
@@ -113,10 +113,9 @@ class Card:
     def verified(self) -> bool:
         """Whether the numbers, not only the solver, were checked.
 
-        A curve of one's own transcription checks the solver alone, so `reference-csv` needs a third source:
-        the publication, a transcription, and another that agrees.
+        A curve of one's own transcription (`reference-csv`) checks the solver alone.
         """
-        return self.status == "nonmem" or (self.status == "reference-csv" and self.source_id.count(";") >= 2)
+        return self.status in ("nonmem", "two-sources")
 
     def typical(self, covariates: Mapping[str, float]) -> dict[str, float]:
         """Values for a person of these covariates; one that is not given leaves its parameter alone.
