@@ -41,6 +41,7 @@ def understand(vocabulary: Iterable[Mapping[str, Any]], knowledge: Knowledge) ->
 class _Reader:
     def __init__(self, knowledge: Knowledge) -> None:
         self._names = {row["name"]: row["ingredient"] for row in knowledge["ingredient_names"]}
+        self._forms = {row["id"]: row["form_of"] for row in knowledge["ingredients"] if row["form_of"]}
         self._first = {name.split()[0] for name in self._names}
         self._longest = max((len(name.split()) for name in self._names), default=0)
         self._codes = {
@@ -71,7 +72,8 @@ class _Reader:
             for length in range(1, self._longest + 1)
             if (phrase := " ".join(words[start : start + length])) in self._names
         }
-        return sorted(by_name | ({by_code} if by_code else set()))
+        found = by_name | ({by_code} if by_code else set())
+        return sorted(found - {self._forms[one] for one in found if one in self._forms})
 
     def _is_local(self, row: Mapping[str, Any]) -> bool:
         route = fold(row["route"])
