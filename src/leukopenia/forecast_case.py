@@ -226,8 +226,11 @@ def _course(person: Person, card: Card, file: RegimenFile, policy: Policy) -> li
     if not known:
         raise _asks_for_file(card, f"{card.drug}: no dose on record as administered by then.")
     start = run_start([dose.minute for dose in known], policy.number("forecast.course_days"))
+    hours = 0.0 if card.swallowed else file.hours
     course = [
-        replace(dose, hours=file.hours if dose.hours is None else dose.hours) for dose in known if dose.minute >= start
+        replace(dose, hours=hours if dose.hours is None or card.swallowed else dose.hours)
+        for dose in known
+        if dose.minute >= start
     ]
     if lacks := [", ".join(dose.lacks) for dose in course if dose.lacks]:
         which = "; ".join(f"{lacks.count(one)} of {len(course)} doses lack {one}" for one in dict.fromkeys(lacks))
@@ -246,7 +249,7 @@ def _asks_for_file(card: Card, found: str, hours_only: bool = False) -> UsageErr
 def _stub(cards: Sequence[Card], hours_only: bool = False) -> str:
     """For the first of the cards; the drugs of the others stand beside it."""
     others = sorted({card.drug for card in cards} - {cards[0].drug})
-    return stub(cards[0].drug, "mg", tuple(sorted(cards[0].covariates)), others, hours_only)
+    return stub(cards[0].drug, "mg", tuple(sorted(cards[0].covariates)), others, hours_only, cards[0].swallowed)
 
 
 def _counts(
@@ -298,6 +301,8 @@ def _outside(found: Case) -> Iterator[str]:
 def _gaps(found: Case, file: RegimenFile) -> Iterator[str]:
     if "paclitaxel" in found.drugs and not file.doses:
         yield "the records do not tell albumin-bound paclitaxel apart; the card is of the solvent-based one"
+    if "eribulin" in found.drugs:
+        yield "doses are taken as eribulin: 1.4 mg of its mesilate are 1.23 mg"
     if not any(count.minute <= (found.day_0 or 0) for count in found.counts):
         yield "no count shortly before the cycle: where the person began is not known"
     if (found.person.as_of - (found.day_0 or 0)) / DAY > HORIZON:

@@ -44,12 +44,20 @@ class RegimenFile:
     covariates: Mapping[str, float] = field(default_factory=dict)
 
 
-def stub(drug: str, unit: str, covariates: Sequence[str], others: Sequence[str] = (), hours_only: bool = False) -> str:
+def stub(
+    drug: str,
+    unit: str,
+    covariates: Sequence[str],
+    others: Sequence[str] = (),
+    hours_only: bool = False,
+    swallowed: bool = False,
+) -> str:
     """A file to fill in; `others` are drugs that could stand there too, `hours_only` keeps the doses on record."""
     also = f"   # or {', '.join(others)}" if others else ""
+    lasting = "}" if swallowed else ", hours: 1}   # hours: length of the infusion"
     doses = (
         "doses:               # every dose of this course, not of the last cycle alone\n"
-        f"  - {{time: 2026-01-05 09:00, amount: 0, unit: {unit}, hours: 1}}   # hours: length of the infusion\n"
+        f"  - {{time: 2026-01-05 09:00, amount: 0, unit: {unit}{lasting}\n"
     )
     asked = "".join(f"  {name}:\n" for name in covariates)
     person = f"covariates:          # leave out what is not known; yes, no or a number\n{asked}" if covariates else ""

@@ -138,6 +138,18 @@ def test_white_cells_are_told_without_levels_of_neutrophils() -> None:
     assert "albumin-bound" in said
 
 
+def test_what_is_swallowed_needs_no_infusion_time() -> None:
+    doses = tuple(Dose(FIRST + day * DAY, 125.0, "mg", None) for day in range(21))
+    found = case(person([], [count(0, 3.0), count(14, 1.2)]), Asked(RegimenFile("palbociclib", doses)), POLICY)
+    assert (found.day_0, {dose.hours for dose in found.doses}) == (FIRST, {0.0})
+    assert forecast_answer.answer(found)["status"] == "forecast"
+
+
+def test_eribulin_is_not_its_mesilate() -> None:
+    found = case(person([given(0, "eribulin", minutes=5, dose=2.1)], [count(0, 3.0)]), Asked(), POLICY)
+    assert any("mesilate" in note for note in found.missing)
+
+
 def test_times_in_a_file_are_clock_times(tmp_path: Path) -> None:
     rows = ("2026-01-05 09:00", "2026-01-05T09:00:00+02:00", '"2026-01-05T09:00"')
     lines = "\n".join(f"  - {{time: {text}, amount: 1, unit: mg}}" for text in rows)

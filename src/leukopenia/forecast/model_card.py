@@ -105,6 +105,11 @@ class Card:
         return {effect.covariate for effect in self.effects if effect.form != "value"}
 
     @property
+    def swallowed(self) -> bool:
+        """Whether doses have no duration: the drug is absorbed, not infused."""
+        return "ka" in self.parameters
+
+    @property
     def varying(self) -> tuple[Parameter, ...]:
         """The parameters of the cells that differ between people."""
         return tuple(p for p in self.parameters.values() if p.role == "kinetics" and p.variance)
