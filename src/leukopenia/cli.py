@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leukopenia import cli_forecast, cli_monitor, cli_reference
+from leukopenia import cli_forecast, cli_monitor, cli_reference, cli_simulate
 from leukopenia.cli_options import (
     AsOf,
     EngineName,
@@ -27,7 +27,7 @@ from leukopenia.cli_options import (
     policy_of,
     stages,
 )
-from leukopenia.errors import EXIT_CODES, LeukopeniaError, OutputError, SourceError, UsageError
+from leukopenia.errors import EXIT_CODES, LeukopeniaError, SourceError, UsageError
 
 app = typer.Typer(
     add_completion=False,
@@ -164,28 +164,13 @@ def explain(
 app.command()(cli_monitor.monitor)
 app.command()(cli_reference.reference)
 app.command()(cli_forecast.forecast)
-
-
-@app.command()
-def simulate(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    persons: Annotated[int, typer.Option(help="How many persons.")] = 400,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same hospital.")] = 1,
-    format: Annotated[str, typer.Option(help="fhir or csv.")] = "fhir",
-) -> None:
-    """A small hospital of virtual patients whose truth is known, dirt included."""
-    from leukopenia import simulate as room
-
-    if folder.exists() and any(folder.iterdir()):
-        raise OutputError(f"{folder} is not empty.", "", "Choose a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    print(room.write(room.hospital(persons, seed), folder, format))
+app.command()(cli_simulate.simulate)
 
 
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to leave the hospital and the result.")] = Path("demo"),
-    persons: Annotated[int, typer.Option(help="How many persons.")] = 400,
+    patients: cli_simulate.Patients = 400,
     jurisdiction: Annotated[str, typer.Option(help="Whose monitoring rules apply: us, uk, eu, ...")] = "uk",
 ) -> None:
     """Simulate a small hospital, run everything on it and leave a report."""
@@ -197,7 +182,7 @@ def demo(
     with stages() as stage:
         stage("simulate")
         records.mkdir(parents=True, exist_ok=True)
-        room.write(room.hospital(persons), records)
+        room.write(room.hospital(patients), records)
         with api.run(records, policy={"monitor.jurisdiction": jurisdiction}, progress=stage) as result:
             result.write(target, stage)
             _tell(result, target, False)

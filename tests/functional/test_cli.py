@@ -329,16 +329,16 @@ def test_cite(tmp_path: Path, result: Path) -> None:
 
 def test_simulate_is_repeatable_and_can_be_read(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        succeeds("simulate", tmp_path / name, "--persons", "20", "--format", "csv")
+        succeeds("simulate", tmp_path / name, "--patients", "20", "--format", "csv")
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert files
     assert all((tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in files)
-    fails(5, "simulate", tmp_path / "one", "--persons", "20")
-    fails(2, "simulate", tmp_path / "three", "--persons", "20", "--format", "hl7")
+    fails(5, "simulate", tmp_path / "one", "--patients", "20")
+    fails(2, "simulate", tmp_path / "three", "--patients", "20", "--format", "hl7")
 
 
 def test_demo(tmp_path: Path) -> None:
-    said = succeeds("demo", tmp_path / "demo", "--persons", "30")
+    said = succeeds("demo", tmp_path / "demo", "--patients", "30")
     assert str(tmp_path / "demo" / "report.html") in said
     whole(tmp_path / "demo" / "result")
     assert table(tmp_path / "demo" / "result", "episodes").height > 0

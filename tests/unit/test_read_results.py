@@ -356,6 +356,16 @@ def test_frames_of_every_library_give_the_same(engine: Engine) -> None:
         read_frames({"labs": table, "more": table}, engine)
 
 
+def test_a_table_called_results_is_the_one_that_is_read(tmp_path: Path, engine: Engine) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "results.csv").write_text("patient,time,test,value\n1,2024-01-01,WBC,3.0\n", encoding="utf-8")
+    (tmp_path / "set" / "truth.csv").write_text("patient_id,story\n1,healthy\n", encoding="utf-8")
+    assert recognise(tmp_path / "set") == "results"
+    raw = read(tmp_path / "set", engine, tmp_path / "stage")
+    assert len(rows(raw, "raw_results", engine)) == raw.rows_in["raw_results"] == 1
+    assert [path.name for path in raw.files] == ["results.csv"]
+
+
 def test_folder_with_parts_of_one_table(tmp_path: Path, engine: Engine) -> None:
     folder = tmp_path / "labs"
     folder.mkdir()

@@ -543,10 +543,12 @@ def test_newborns_are_high_on_the_first_day(export: Path, samples: dict[tuple[st
 
 def test_the_table_holds_every_valid_result(town: Hospital, tmp_path: Path) -> None:
     path = write(town, tmp_path, "csv")
-    with path.open(newline="", encoding="utf-8") as file:
+    with (path / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["patient", "time", "test", "value", "unit", "low", "high"]
-    assert len(rows) == sum(result.status not in ("entered-in-error", "cancelled") for result in town.results)
+    assert {"patient", "time", "test", "value", "unit", "low", "high", "sex", "birth_date"} < set(rows[0])
+    valid = sum(result.status not in ("entered-in-error", "cancelled") for result in town.results)
+    wide = [row for row in rows if None in row]
+    assert (len(rows) - len(wide), len(wide)) == (valid, 2)
     assert {"<0.1", "UNABLE TO REPORT"} <= {row["value"] for row in rows}
     assert (tmp_path / "truth.csv").exists()
 

@@ -40,7 +40,7 @@ def recognise(path: Path) -> str:
     SourceError
         Absent, empty, unreadable, or of no known format; says what was seen and what is known.
     """
-    from leukopenia.read import fhir, files, meds, omop
+    from leukopenia.read import fhir, files, meds, omop, results
 
     if not path.exists():
         raise SourceError(f"There is no file or folder {path}.", "", "Check the path.")
@@ -55,8 +55,7 @@ def recognise(path: Path) -> str:
     if path.is_file() and files.kind(path):
         files.columns(path)
         return "results"
-    tables = files.table_files(path) if path.is_dir() else []
-    if len(tables) == 1:
+    if path.is_dir() and len(results.parts_of(path)) == 1:
         return "results"
     seen = ", ".join(sorted(p.name for p in path.iterdir())[:8]) if path.is_dir() else path.name
     known = "; ".join(FORMATS.values())

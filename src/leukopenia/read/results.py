@@ -39,7 +39,7 @@ def read(path: Path, engine: Engine, stage: Path, source: str, mapping: Mapping[
     Parameters
     ----------
     path : Path
-        A file, or a folder with parts of one table.
+        A file, or a folder with parts of one table, or with a table called `results`.
     mapping : mapping
         The site's words, see `headers.KEYS`.
 
@@ -50,7 +50,7 @@ def read(path: Path, engine: Engine, stage: Path, source: str, mapping: Mapping[
     MappingError
         A column needed is not recognised, or dates cannot be read in one way only.
     """
-    parts = [path] if path.is_file() else files.table_files(path)
+    parts = parts_of(path)
     if not parts or not all(files.kind(part) for part in parts):
         raise SourceError(f"{path} is no table of results.", "", f"Known: {', '.join(files.KINDS)}, also as .gz.")
     if len({files.kind(part) for part in parts}) > 1 or len({tuple(files.columns(part)) for part in parts}) > 1:
@@ -61,6 +61,12 @@ def read(path: Path, engine: Engine, stage: Path, source: str, mapping: Mapping[
         )
     notes = files.Notes()
     return build(files.opener(parts, engine, stage, notes), engine, source, mapping, notes)
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The table files of a source: the one called `results`, where a folder has such, else all."""
+    parts = [path] if path.is_file() else files.table_files(path)
+    return [part for part in parts if files.stem(part) == "results"] or parts
 
 
 def build(

@@ -6,36 +6,112 @@ package has something to read, and something to be held against: the truth stand
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from leukopenia.errors import OutputError, UsageError
-from leukopenia.simulate.fhir import write_fhir
-from leukopenia.simulate.hospital import hospital
+from leukopenia.simulate import fhir, tables
+from leukopenia.simulate.departures import EVERY, Departures
+from leukopenia.simulate.growing import Additions, Folder
+from leukopenia.simulate.hospital import batches, block, blocks, hospital
 from leukopenia.simulate.records import Hospital, Person, Result, Truth
-from leukopenia.simulate.tables import write_results, write_truth
 
-__all__ = ["Hospital", "Person", "Result", "Truth", "hospital", "write"]
+__all__ = [
+    "EVERY",
+    "FORMATS",
+    "Additions",
+    "Departures",
+    "Hospital",
+    "Person",
+    "Result",
+    "Truth",
+    "batches",
+    "block",
+    "blocks",
+    "check_format",
+    "gather",
+    "hospital",
+    "render",
+    "write",
+]
 
-FORMATS = ("fhir", "csv")
+
+@dataclass(frozen=True)
+class Format:
+    """How a block is made ready for the files, and the folder that takes it."""
+
+    render: Callable[[Hospital], Additions]
+    folder: type[Folder] = Folder
 
 
-def write(hospital: Hospital, folder: Path, format: str = "fhir") -> Path:
-    """Write a simulated hospital, and its truth as ``truth.csv`` beside it.
+FORMATS = {"fhir": Format(fhir.render), "csv": Format(tables.render)}
+
+
+def check_format(format: str) -> None:
+    """Refuse a format that is not known.
+
+    Raises
+    ------
+    UsageError
+    """
+    if format not in FORMATS:
+        raise UsageError("No such format.", f"format = {format!r}", f"Choose one of: {', '.join(FORMATS)}.")
+
+
+def render(hospital: Hospital, format: str) -> Additions:
+    """What a block adds to the files of a format, its truth among them."""
+    made = FORMATS[format].render(hospital)
+    files = {**made.files, "truth.csv": tables.truth(hospital)}
+    rows = {**made.rows, "truth": len(hospital.truth), "patients": len(hospital.persons)}
+    return replace(made, files=files, rows=rows, dirt=Counter(dict(hospital.dirt)) + Counter(made.dirt))
+
+
+def gather(added: Iterable[Additions], folder: Path, format: str, about: Mapping[str, Any]) -> None:
+    """Append block after block to the files of a folder, and say in ``simulation.json`` what is in them.
 
     Parameters
     ----------
-    hospital : Hospital
-        What to write.
+    added : iterable of Additions
+        In order.
+    folder : Path
+        Existing folder; files of the same names are replaced.
+    format : str
+        One of `FORMATS`.
+    about : mapping
+        What `simulation.json` says besides the rows of each table and the dirt of each kind.
+    """
+    grown = FORMATS[format].folder(folder, tables.HEADINGS)
+    try:
+        for one in added:
+            grown.add(one)
+        grown.finish()
+    finally:
+        grown.close()
+    rows, dirt = dict(sorted(grown.rows.items())), dict(sorted(grown.dirt.items()))
+    told = {"format": format, "patients": rows.pop("patients"), **about, "rows": rows, "dirt": dirt}
+    (folder / "simulation.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def write(hospital: Hospital | Iterable[Hospital], folder: Path, format: str = "fhir") -> Path:
+    """Write a simulated hospital, its truth as ``truth.csv`` and what there is as ``simulation.json`` beside it.
+
+    Parameters
+    ----------
+    hospital : Hospital or iterable of Hospital
+        What to write; of an iterable one block is in memory at a time.
     folder : Path
         Folder to write into; made if it is not there. Files of the same names are replaced.
     format : str
-        ``fhir``: a FHIR R4 bulk export (NDJSON); ``csv``: one long table ``results.csv`` with the columns
-        patient, time, test, value, unit, low, high.
+        ``fhir``: a FHIR R4 bulk export (NDJSON); ``csv``: one long table ``results.csv``.
 
     Returns
     -------
     Path
-        What to read: the folder of the export, or the table.
+        The folder.
 
     Raises
     ------
@@ -44,16 +120,12 @@ def write(hospital: Hospital, folder: Path, format: str = "fhir") -> Path:
     OutputError
         If the folder cannot be written.
     """
-    if format not in FORMATS:
-        raise UsageError("No such format.", f"format = {format!r}", f"Choose one of: {', '.join(FORMATS)}.")
+    check_format(format)
+    made = [hospital] if isinstance(hospital, Hospital) else hospital
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_truth(hospital, folder / "truth.csv")
-        if format == "fhir":
-            write_fhir(hospital, folder)
-            return folder
-        write_results(hospital, folder / "results.csv")
-        return folder / "results.csv"
+        gather((render(one, format) for one in made), folder, format, {})
     except OSError as error:
         remedy = "Choose a folder that can be written."
         raise OutputError("The hospital cannot be written.", error.strerror or "", remedy) from error
+    return folder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from leukopenia.simulate.catalogue import UCUM
+from leukopenia.simulate.growing import Additions
 from leukopenia.simulate.records import (
     DAY,
     Condition,
@@ -41,58 +42,65 @@ UCUM_UNITS = (
 )
 SETTINGS = {"inpatient": "IMP", "emergency": "EMER", "outpatient": "AMB"}
 BROKEN = (0.2, 0.5, 0.97)
-"""Where in the file a line stands a second time, cut off in the middle."""
+"""Where in a block a line stands a second time, cut off in the middle."""
 
 
-def write_fhir(hospital: Hospital, folder: Path) -> None:
-    """Write all resources into a folder.
+def render(hospital: Hospital) -> Additions:
+    """All resources of a block, one NDJSON file for each type.
 
     Parameters
     ----------
     hospital : Hospital
-        What to write.
-    folder : Path
-        Existing folder; files of the same names are replaced. `Observation.ndjson.gz` also holds some lines
-        that are no Observation, or no JSON at all; `Medication.ndjson` holds what drugs refer to.
+        What to write. Of one with dirt, `Observation.ndjson.gz` also holds some lines that are no Observation,
+        or no JSON at all; `Medication.ndjson` holds what drugs refer to.
     """
-    medications = {drug.name: drug for drug in hospital.drugs if drug.carrier == "reference"}
-    files: dict[str, Iterable[Resource]] = {
-        "Patient": map(_patient, hospital.persons),
-        "Medication": (_medication(drug, medication_id(name)) for name, drug in sorted(medications.items())),
-        "MedicationRequest": (_request(drug) for drug in hospital.drugs if _ordered(drug)),
-        "MedicationAdministration": (_administration(drug) for drug in hospital.drugs if _given(drug)),
-        "MedicationDispense": (_dispense(drug) for drug in hospital.drugs if drug.status == "dispensed"),
-        "Condition": map(_condition, hospital.conditions),
-        "Encounter": map(_encounter, hospital.encounters),
-        "Procedure": map(_procedure, hospital.procedures),
+    resources: dict[str, list[Resource]] = {
+        "Patient": [*map(_patient, hospital.persons)],
+        "MedicationRequest": [_request(drug) for drug in hospital.drugs if _ordered(drug)],
+        "MedicationAdministration": [_administration(drug) for drug in hospital.drugs if _given(drug)],
+        "MedicationDispense": [_dispense(drug) for drug in hospital.drugs if drug.status == "dispensed"],
+        "Condition": [*map(_condition, hospital.conditions)],
+        "Encounter": [*map(_encounter, hospital.encounters)],
+        "Procedure": [*map(_procedure, hospital.procedures)],
     }
-    for name, resources in files.items():
-        text = "".join(f"{_line(resource)}\n" for resource in resources)
-        (folder / f"{name}.ndjson").write_bytes(text.encode())
-    lines = _with_strays([_line(_observation(result)) for result in hospital.results])
-    _write_compressed(folder / "Observation.ndjson.gz", "".join(f"{line}\n" for line in lines))
+    observations = [_line(_observation(result)) for result in hospital.results]
+    strays, dirt = _strays(observations) if hospital.dirt else ({}, {})
+    files = {f"{name}.ndjson": b"".join(map(_line, found)) for name, found in resources.items()}
+    files["Observation.ndjson.gz"] = _compressed(b"".join(_between(observations, strays)))
+    rows = {name: len(found) for name, found in resources.items()} | {"Observation": len(observations)}
+    return Additions(files, rows, dirt, {"Medication.ndjson": _medications(hospital.drugs)})
 
 
-def _line(resource: Resource) -> str:
-    return json.dumps(resource, ensure_ascii=False, separators=(",", ":"))
+def _medications(drugs: Iterable[Drug]) -> dict[str, bytes]:
+    referred = {drug.name: drug for drug in drugs if drug.carrier == "reference"}
+    return {name: _line(_medication(drug, medication_id(name))) for name, drug in sorted(referred.items())}
 
 
-def _write_compressed(path: Path, text: str) -> None:
-    # Without a name and a time in the header the same text gives the same bytes.
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-        packed.write(text.encode())
+def _line(resource: Resource) -> bytes:
+    return msgspec.json.encode(resource) + b"\n"
 
 
-def _with_strays(lines: list[str]) -> Iterator[str]:
-    """The lines, with some cut-off copies, an empty line, a report of the server and a Bundle of copies."""
+def _compressed(text: bytes) -> bytes:
+    # Without a name and a time in the header the same text gives the same bytes; members of gzip may follow each other.
+    return gzip.compress(text, 6, mtime=0)
+
+
+def _strays(lines: list[bytes]) -> tuple[dict[int, bytes], dict[str, int]]:
+    """What stands between the lines, by the place it follows: cut-off copies, and at the end an empty line, a report
+    of the server and a Bundle of copies."""
     cut = {int(share * len(lines)) for share in BROKEN} if lines else set()
+    found = {place: lines[place][: 2 * (len(lines[place]) - 1) // 3] + b"\n" for place in cut}
+    last = len(lines) - 1
+    copies = [msgspec.json.decode(line) for line in lines[:2]]
+    found[last] = found.get(last, b"") + b"\n" + _line(_outcome()) + _line(_bundle(copies))
+    return found, {"line_cut_off": len(cut), "line_empty": 1, "resource_of_the_server": 1, "bundle_of_copies": 1}
+
+
+def _between(lines: list[bytes], strays: dict[int, bytes]) -> Iterator[bytes]:
+    yield strays.get(-1, b"")
     for place, line in enumerate(lines):
         yield line
-        if place in cut:
-            yield line[: 2 * len(line) // 3]
-    yield ""
-    yield _line(_outcome())
-    yield _line(_bundle([json.loads(line) for line in lines[:2]]))
+        yield strays.get(place, b"")
 
 
 def _outcome() -> Resource:

@@ -1,57 +1,82 @@
-"""Writes a simulated hospital's counts as one long CSV, and the truth as another."""
+"""Writes a simulated hospital's counts as one long CSV, and the truth as another.
+
+A table of results holds persons only beside their results: of drugs, diagnoses and stays it says nothing.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import fields
+from typing import Any
 
-from leukopenia.simulate.records import Hospital, Result, clock
+from leukopenia.simulate.growing import Additions
+from leukopenia.simulate.records import Hospital, Person, Result, Truth, clock
 
-RESULT_COLUMNS = ("patient", "time", "test", "value", "unit", "low", "high")
-TRUTH_COLUMNS = ("patient_id", "story", "line", "onset", "nadir_time", "nadir", "recovery", "note")
+RESULTS = (
+    *("patient", "time", "test", "value", "unit", "low", "high"),
+    *("flag", "specimen", "sex", "birth_date", "death_date"),
+)
+TRUTH = tuple(field.name for field in fields(Truth))
 NOT_VALID = ("entered-in-error", "cancelled")
-
-Cell = str | float | None
-
-
-def write_results(hospital: Hospital, path: Path) -> None:
-    """Write one row for each result; a table has no status, so cancelled and mistaken ones are left out.
-
-    Parameters
-    ----------
-    hospital : Hospital
-        What to write.
-    path : Path
-        File to write; replaced if it is there.
-    """
-    valid = (result for result in hospital.results if result.status not in NOT_VALID)
-    _write(path, RESULT_COLUMNS, map(_row, valid))
+WIDE = (0.3, 0.8)
+"""Where in a block a row stands a second time, with a field too many."""
 
 
-def write_truth(hospital: Hospital, path: Path) -> None:
-    """Write one row for each low run, and one for each person without any.
+def lines(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Rows as CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+HEADINGS = {"results.csv": lines([RESULTS]), "truth.csv": lines([TRUTH])}
+
+
+def render(hospital: Hospital) -> Additions:
+    """One row for each result; a table has no status, so cancelled and mistaken ones are left out.
 
     Parameters
     ----------
     hospital : Hospital
-        What to write.
-    path : Path
-        File to write; replaced if it is there.
+        What to write. Of one with dirt, a few rows stand a second time with a field too many.
     """
-    rows = ([getattr(run, column) for column in TRUTH_COLUMNS] for run in hospital.truth)
-    _write(path, TRUTH_COLUMNS, rows)
+    persons = {person.patient_id: _person(person) for person in hospital.persons}
+    rows = [_row(result, persons) for result in valid(hospital.results)]
+    wide = sorted({int(share * len(rows)) for share in WIDE}) if hospital.dirt and rows else []
+    strays = lines([*rows[place], "x"] for place in wide)
+    dirt = {"field_too_many": len(wide)} if hospital.dirt else {}
+    return Additions({"results.csv": lines(rows) + strays}, {"results": len(rows)}, dirt)
 
 
-def _row(result: Result) -> list[Cell]:
+def truth(hospital: Hospital) -> bytes:
+    """One row for each low run, and one for each person without any."""
+    return lines([getattr(run, column) for column in TRUTH] for run in hospital.truth)
+
+
+def valid(results: Iterable[Result]) -> list[Result]:
+    """Results that a table without a status may hold."""
+    return [result for result in results if result.status not in NOT_VALID]
+
+
+def said(result: Result) -> str | float | None:
+    """What stands in the place of the value: the number, or a text."""
+    return result.text or (f"{result.comparator}{result.value}" if result.comparator else result.value)
+
+
+def named(result: Result) -> str:
+    """The name of the test; where a table has no column for it, the specimen stands in the name."""
+    return f"{result.name}, {result.specimen}" if result.analyte == "fluid" else result.name
+
+
+def _person(person: Person) -> tuple[str, str, str]:
+    precision = person.birth_precision
+    birth = "" if precision == "none" else clock(person.birth, precision)
+    return person.sex, birth, "" if person.death is None else clock(person.death, "day")
+
+
+def _row(result: Result, persons: dict[str, tuple[str, str, str]]) -> list[str | float | None]:
     time = "" if result.minute is None else clock(result.minute, result.precision)
-    test = f"{result.name}, {result.specimen}" if result.analyte == "fluid" else result.name
-    value: Cell = result.text or (f"{result.comparator}{result.value}" if result.comparator else result.value)
-    return [result.patient_id, time, test, value, result.unit, result.low, result.high]
-
-
-def _write(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Cell]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+    counted = (result.patient_id, time, result.name, said(result), result.unit, result.low, result.high)
+    return [*counted, result.flag, result.specimen, *persons.get(result.patient_id, ("", "", ""))]

@@ -1,0 +1,96 @@
+"""Files that grow block by block: what a block adds to them, and the folder that takes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BufferedWriter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What one block of patients adds to the files of a format.
+
+    Attributes
+    ----------
+    files : mapping
+        Path within the folder to text that is appended, or rows of a Parquet table.
+    rows : mapping
+        Rows meant for each table, without what dirt of the format puts between them.
+    dirt : mapping
+        Kind of dirt that only the format can carry, to how often it was put in.
+    shared : mapping
+        Path to lines that several blocks may bring, by a key: each is written once.
+    """
+
+    files: Mapping[str, bytes | pa.Table]
+    rows: Mapping[str, int]
+    dirt: Mapping[str, int] = field(default_factory=dict)
+    shared: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+
+
+class Folder:
+    """A folder whose files grow; nothing of them is kept in memory but the keys of shared lines.
+
+    Parameters
+    ----------
+    path : Path
+        Existing folder.
+    headings : mapping
+        Path within the folder to the first line of a text file.
+    """
+
+    def __init__(self, path: Path, headings: Mapping[str, bytes]) -> None:
+        self.path, self.headings = path, headings
+        self.rows: Counter[str] = Counter()
+        self.dirt: Counter[str] = Counter()
+        self._texts: dict[str, BufferedWriter] = {}
+        self._tables: dict[str, pq.ParquetWriter] = {}
+        self._seen: set[tuple[str, str]] = set()
+
+    def add(self, block: Additions) -> None:
+        """Append what a block brings; blocks come in order."""
+        for name, added in block.files.items():
+            self.append(name, added)
+        for name, lines in block.shared.items():
+            new = [line for key, line in lines.items() if (name, key) not in self._seen]
+            self._seen.update((name, key) for key in lines)
+            self.append(name, b"".join(new))
+        self.rows.update(block.rows)
+        self.dirt.update(block.dirt)
+
+    def append(self, name: str, added: bytes | pa.Table) -> None:
+        """Append text or rows to one file, which is made with the first of them."""
+        if isinstance(added, bytes):
+            self._text(name).write(added)
+        else:
+            self._table(name, added.schema).write_table(added)
+
+    def _text(self, name: str) -> BufferedWriter:
+        if name not in self._texts:
+            self._texts[name] = self._place(name).open("wb")
+            self._texts[name].write(self.headings.get(name, b""))
+        return self._texts[name]
+
+    def _table(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+        if name not in self._tables:
+            self._tables[name] = pq.ParquetWriter(self._place(name), schema, compression="zstd")
+        return self._tables[name]
+
+    def _place(self, name: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def finish(self) -> None:
+        """Write what only the end can tell; here nothing."""
+
+    def close(self) -> None:
+        """Close all files."""
+        for opened in (*self._texts.values(), *self._tables.values()):
+            opened.close()
