@@ -89,6 +89,7 @@ def test_text_values_and_descriptions(tmp_path: Path, engine: Engine) -> None:
         ("MEDICATION//Heparin//Delayed", "not_given"),
         ("MEDICATION//Heparin//UNK", "ordered"),
         ("MEDICATION//START//Heparin", "ordered"),
+        ("RXNORM/2626", "ordered"),
         ("INFUSION_START//225158", "administered"),
         ("MEDICATION//Heparin//Stopped - Unscheduled", ""),
         ("MEDICATION//Heparin//Not Stopped", ""),

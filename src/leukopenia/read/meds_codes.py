@@ -119,7 +119,9 @@ def _vocabulary(prefix: str, concept: str, description: str) -> Meaning:
     target, system = _VOCABULARIES[prefix]
     if prefix == "HCPCS" and not re.fullmatch(r"[A-Z]?\d{4,5}[A-Z]?", concept):
         return Meaning(target, name=concept)
-    return Meaning(target, system=system, concept=concept, name=description)
+    # A drug by its code alone says no more than an order does.
+    status = "ordered" if target == "raw_drugs" else ""
+    return Meaning(target, system=system, concept=concept, name=description, status=status)
 
 
 def _lab(parts: list[str], description: str) -> Meaning:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leukopenia.errors import OutputError, UsageError
-from leukopenia.simulate import fhir, tables
+from leukopenia.simulate import fhir, meds, omop, tables
 from leukopenia.simulate.departures import EVERY, Departures
 from leukopenia.simulate.growing import Additions, Folder
 from leukopenia.simulate.hospital import batches, block, blocks, hospital
@@ -48,7 +48,12 @@ class Format:
     folder: type[Folder] = Folder
 
 
-FORMATS = {"fhir": Format(fhir.render), "csv": Format(tables.render)}
+FORMATS = {
+    "fhir": Format(fhir.render),
+    "omop": Format(omop.render, omop.OmopFolder),
+    "meds": Format(meds.render, meds.MedsFolder),
+    "csv": Format(tables.render),
+}
 
 
 def check_format(format: str) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedWriter
 from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+Row = TypeVar("Row")
+
+
+def chosen(rows: Sequence[Row], share: float, rng: Random) -> list[Row]:
+    """A share of the rows, at least one of them where there is any."""
+    return rng.sample(rows, min(len(rows), max(1, round(share * len(rows)))))
 
 
 @dataclass(frozen=True)
@@ -25,13 +34,13 @@ class Additions:
     dirt : mapping
         Kind of dirt that only the format can carry, to how often it was put in.
     shared : mapping
-        Path to lines that several blocks may bring, by a key: each is written once.
+        Path, or name of a table, to rows that several blocks may bring, by a key: each is written once.
     """
 
     files: Mapping[str, bytes | pa.Table]
     rows: Mapping[str, int]
     dirt: Mapping[str, int] = field(default_factory=dict)
-    shared: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    shared: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
 
 
 class Folder:
@@ -86,6 +95,10 @@ class Folder:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def complete(self, name: str) -> None:
+        """Close a Parquet file to which nothing is added any more."""
+        self._tables.pop(name).close()
 
     def finish(self) -> None:
         """Write what only the end can tell; here nothing."""

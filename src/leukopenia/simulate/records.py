@@ -19,9 +19,19 @@ def minute_of(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -
     return (datetime(year, month, day, hour, minute) - EPOCH) // timedelta(minutes=1)
 
 
+def moment(minute: int) -> datetime:
+    """A minute as a time on the clock."""
+    return EPOCH + timedelta(minutes=minute)
+
+
+def number(patient_id: str) -> int | None:
+    """The number of a patient, for formats that know no other ids; None where there is no patient."""
+    return int(patient_id.rpartition("-")[2]) if patient_id else None
+
+
 def clock(minute: int, precision: str = "minute") -> str:
     """ISO 8601 text of a minute, as precise as it is known: ``minute``, ``day`` or ``year``."""
-    text = (EPOCH + timedelta(minutes=minute)).isoformat()
+    text = moment(minute).isoformat()
     return {"minute": text, "day": text[:10], "year": text[:4]}[precision]
 
 

@@ -60,9 +60,9 @@ def valid(results: Iterable[Result]) -> list[Result]:
     return [result for result in results if result.status not in NOT_VALID]
 
 
-def said(result: Result) -> str | float | None:
-    """What stands in the place of the value: the number, or a text."""
-    return result.text or (f"{result.comparator}{result.value}" if result.comparator else result.value)
+def worded(result: Result) -> str | None:
+    """The result in words, where it is not a plain number."""
+    return result.text or (f"{result.comparator}{result.value}" if result.comparator else None)
 
 
 def named(result: Result) -> str:
@@ -78,5 +78,6 @@ def _person(person: Person) -> tuple[str, str, str]:
 
 def _row(result: Result, persons: dict[str, tuple[str, str, str]]) -> list[str | float | None]:
     time = "" if result.minute is None else clock(result.minute, result.precision)
-    counted = (result.patient_id, time, result.name, said(result), result.unit, result.low, result.high)
+    said = worded(result) or result.value
+    counted = (result.patient_id, time, result.name, said, result.unit, result.low, result.high)
     return [*counted, result.flag, result.specimen, *persons.get(result.patient_id, ("", "", ""))]
