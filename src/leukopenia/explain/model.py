@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leukopenia import log_logistic
 from leukopenia.contracts import Knowledge
 from leukopenia.policy import Policy
 
@@ -34,9 +35,6 @@ TAU = 7.0
 
 MOST = 6.0
 """Nats that lying outside its window can cost a candidate."""
-
-_TAIL = math.log(0.975 / 0.025)
-"""Half the width of 95 % of a logistic distribution."""
 
 _NO_FREQUENCY = 0.0002
 
@@ -105,21 +103,9 @@ def _profile(
 
 
 def onset(row: Mapping[str, str]) -> tuple[float | None, float | None]:
-    """Median (days) and shape of the log-logistic distribution that a row's onset days describe.
-
-    The least and the greatest day are taken as the bounds of 95 % of cases; without a median their geometric mean
-    stands for it; without a range the shape is 2.
-    """
+    """Median (days) and shape of the log-logistic distribution that a row's onset days describe."""
     low, middle, high = (_number(row[f"onset_days_{name}"]) for name in ("min", "median", "max"))
-    low = max(low, 1.0) if low is not None else None
-    if middle is None and low and high:
-        middle = math.sqrt(low * high)
-    if middle is None:
-        middle = high or low
-    if not middle:
-        return None, None
-    beta = 2 * _TAIL / math.log(high / low) if low and high and high > low else 2.0
-    return middle, min(max(beta, 1.0), 8.0)
+    return log_logistic.of_days(low, middle, high)
 
 
 def _lineages(knowledge: Knowledge) -> dict[tuple[str, str], tuple[float, float]]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leukopenia.errors import UsageError
-from leukopenia.forecast import likelihood, markers, posterior
+from leukopenia.forecast import likelihood, markers, posterior, statuses
 from leukopenia.forecast.model_card import Card
 from leukopenia.forecast.person import Counts, Mode, Problem, mode, problem
 from leukopenia.forecast.regimen import Array, Regimen
@@ -27,8 +27,8 @@ LEAST_GAIN = 0.10
 MISFIT = 3.29
 """Standard normal deviate above which counts and model do not belong together: one person in 2000."""
 
-FORECAST, TOO_FEW = "forecast", "not enough counts yet"
-NOT_TRUSTED, NO_FIT = "the draws cannot be trusted", "the counts do not fit the model"
+FORECAST, TOO_FEW = statuses.FORECAST, statuses.TOO_FEW
+NOT_TRUSTED, NO_FIT = statuses.NOT_TRUSTED, statuses.NO_FIT
 RESEARCH = "Research use only: it supports a professional's judgement and is no order."
 
 
