@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,15 +24,23 @@ from leukopenia.cli_options import (
 )
 from leukopenia.errors import UsageError
 
+if TYPE_CHECKING:
+    from leukopenia.forecast_case import Asked
+    from leukopenia.forecast_records import Person
+    from leukopenia.policy import Policy
+
 _ANALYTES = ("", "neutrophils", "wbc")
 
 
 def forecast(
     sources: Sources,
-    patient: Annotated[str, typer.Option(help="The person: the source's own id.")],
+    patient: Annotated[str, typer.Option(help="The person: the source's own id.")] = "",
     regimen: Annotated[Path | None, typer.Option(help="YAML: doses and what else the records lack.")] = None,
     card: Annotated[str, typer.Option(help="One model card; default: all verified cards of the drug.")] = "",
     analyte: Annotated[str, typer.Option(help="neutrophils or wbc; default: what the card is of.")] = "",
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Score forecasts of past days; without --patient: all.")
+    ] = False,
     as_of: AsOf = "",
     plot: Annotated[Path | None, typer.Option(help="Draw the forecast: a new file, .svg.")] = None,
     policy: PolicyFile = None,
@@ -42,24 +51,70 @@ def forecast(
     as_json: Json = False,
 ) -> None:
     """When is the nadir after chemotherapy, how deep, and when is it over? Research use only."""
-    from leukopenia import forecast_answer, forecast_case, forecast_records, regimen_file
+    from leukopenia import forecast_case, regimen_file
 
-    if analyte not in _ANALYTES:
-        raise UsageError(f"There is no forecast of {analyte!r}.", "", "Choose neutrophils or wbc.")
-    if plot is not None and plot.suffix != ".svg":
-        raise UsageError("A picture is an SVG file.", plot.name, "Give a name that ends in .svg.")
+    _check(analyte, plot)
     given = regimen_file.RegimenFile() if regimen is None else regimen_file.read(regimen)
     asked = forecast_case.Asked(given, card, analyte)
     chosen = policy_of(policy, as_of=as_of)
     reading: dict[str, Any] = {"format": format, "mapping": mapping_of(map), "site_map": site_map, "engine": engine}
-    with stages() as stage:
-        person = forecast_records.read_person(sources, patient, chosen, progress=stage, **reading)
-        stage("forecast")
-        told = forecast_answer.answer(forecast_case.case(person, asked, chosen))
-    if plot is not None:
+    if replay:
+        told, lines = _replayed(sources, patient, asked, chosen, reading)
+    else:
+        told, lines = _told(sources, patient, asked, chosen, reading)
+    if plot is not None and not replay:
         _draw(told, plot)
-    for line in [json.dumps(told, ensure_ascii=False)] if as_json else forecast_answer.lines(told):
+    for line in [json.dumps(told, ensure_ascii=False)] if as_json else lines(told):
         print(line)
+
+
+def _check(analyte: str, plot: Path | None) -> None:
+    if analyte not in _ANALYTES:
+        raise UsageError(f"There is no forecast of {analyte!r}.", "", "Choose neutrophils or wbc.")
+    if plot is not None and plot.suffix != ".svg":
+        raise UsageError("A picture is an SVG file.", plot.name, "Give a name that ends in .svg.")
+
+
+Answer = tuple[dict[str, Any], Callable[[dict[str, Any]], Iterable[str]]]
+"""What was found, and what puts it into lines."""
+
+
+def _told(sources: list[Path], patient: str, asked: Asked, policy: Policy, reading: dict[str, Any]) -> Answer:
+    from leukopenia import forecast_answer, forecast_case, forecast_records
+
+    if not patient:
+        raise UsageError("Of whom?", "", "Give --patient with the source's own id, or --replay for everybody.")
+    with stages() as stage:
+        person = forecast_records.read_person(sources, patient, policy, progress=stage, **reading)
+        stage("forecast")
+        return forecast_answer.answer(forecast_case.case(person, asked, policy)), forecast_answer.lines
+
+
+def _replayed(sources: list[Path], patient: str, asked: Asked, policy: Policy, reading: dict[str, Any]) -> Answer:
+    from leukopenia import forecast_replay
+
+    with stages() as stage:
+        persons = _persons(sources, patient, asked, policy, stage, reading)
+        return forecast_replay.replay(persons, asked, policy, stage), forecast_replay.lines
+
+
+def _persons(
+    sources: list[Path],
+    patient: str,
+    asked: Asked,
+    policy: Policy,
+    stage: Callable[[str], None],
+    reading: dict[str, Any],
+) -> Iterable[Person]:
+    """The person who is named, else everybody who got a drug with a card."""
+    from leukopenia import forecast_case, forecast_records
+
+    if patient:
+        return [forecast_records.read_person(sources, patient, policy, progress=stage, **reading)]
+    if asked.regimen.doses:
+        raise UsageError("A regimen file holds the doses of one person.", "", "Name the person with --patient.")
+    drugs = forecast_case.drugs_with_a_card(asked)
+    return forecast_records.read_people(sources, drugs, policy, progress=stage, **reading)
 
 
 def _draw(told: dict[str, Any], plot: Path) -> None:

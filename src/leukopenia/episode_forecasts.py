@@ -36,9 +36,6 @@ Progress = Callable[[str], None]
 
 DAYS = 42
 DRAWS = 1000
-AT_ONCE = 500
-"""Persons whose records are in memory at the same time."""
-
 STANDARD = "ctcae-5.0"
 NO_CARD = "no verified card"
 _DAY = 1440
@@ -126,6 +123,8 @@ def _untold(as_of: int) -> dict[str, nw.Expr]:
 def _by_card(
     still_open: Frame, limited: Frame, made: Harmonised, engine: Engine, policy: Policy, as_of: int, progress: Progress
 ) -> _ByCard:
+    from leukopenia.forecast_records import AT_ONCE
+
     found = _ByCard()
     rows = engine.collect(_with_card(still_open, made.exposures, as_of)).sort("nadir", "episode_id")
     most = int(policy.number("forecast.persons"))

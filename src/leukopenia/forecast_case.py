@@ -192,6 +192,13 @@ def _verified(drug: str, analyte: str) -> list[Card]:
     ]
 
 
+def drugs_with_a_card(asked: Asked) -> list[str]:
+    """Ids of the drugs of which a card can tell what was asked for."""
+    chosen = _chosen(asked)
+    cards = [chosen] if chosen else _verified(_ingredient(asked.regimen.drug), asked.analyte)
+    return sorted({f"drug:{card.drug}" for card in cards})
+
+
 def _without_card(person: Person, drugs: tuple[str, ...], asked: Asked, policy: Policy) -> Case:
     """The counts of the cycle are still told."""
     own = [row["start"] for row in person.given("chemotherapy") if plain(row) in drugs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ Row = dict[str, Any]
 DAY = 1440
 ANALYTES = ("neutrophils", "wbc")
 _LONGEST_INFUSION = DAY
+AT_ONCE = 500
+"""Persons whose records are in memory at the same time."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,51 @@ def read_person(
     UsageError
         There is no such person.
     """
+    reading: dict[str, Any] = {"site_map": site_map, "format": format, "mapping": mapping}
+    with _harmonised(sources, policy, engine, progress, **reading) as (made, opened):
+        return _person(made, opened, patient, policy)
+
+
+def read_people(
+    sources: Sequence[Path],
+    ingredients: Sequence[str],
+    policy: Policy,
+    *,
+    engine: str = "duckdb",
+    progress: Callable[[str], None] = lambda stage: None,
+    site_map: str = "",
+    format: str = "",
+    mapping: Mapping[str, Any] | None = None,
+) -> Iterator[Person]:
+    """Read the records of everybody who got one of some drugs, a batch at a time.
+
+    Parameters
+    ----------
+    ingredients : sequence of str
+        Ids of ingredients.csv; orders do not count.
+    sources, policy, engine, progress, site_map, format, mapping
+        As in `read_person`.
+    """
+    reading: dict[str, Any] = {"site_map": site_map, "format": format, "mapping": mapping}
+    with _harmonised(sources, policy, engine, progress, **reading) as (made, opened):
+        counts = opened.materialise(made.counts, "counts")
+        as_of = monitoring.day_asked_for(policy, opened, made.exposures, counts)
+        given = made.exposures.filter(col("ingredient").is_in(list(ingredients)), col("status") != "ordered")
+        ids = opened.collect(given.select("patient_id").unique()).sort("patient_id")
+        for first in range(0, ids.height, AT_ONCE):
+            yield from persons_of(ids[first : first + AT_ONCE], counts, made, opened, policy, as_of)
+
+
+@contextmanager
+def _harmonised(
+    sources: Sequence[Path],
+    policy: Policy,
+    engine: str,
+    progress: Callable[[str], None],
+    site_map: str,
+    format: str,
+    mapping: Mapping[str, Any] | None,
+) -> Iterator[tuple[Harmonised, Engine]]:
     apart = Policy.of({**policy.values, "exposure.join_days": 0})
     opened = open_engine(engine)
     try:
@@ -95,8 +143,7 @@ def read_person(
             progress("read")
             raws = api.read_all([*sources], opened, Path(stage), format, mapping)
             progress("harmonise")
-            made = harmonise(raws, opened, knowledge.load(), apart, api.site_maps_of(site_map))
-            return _person(made, opened, patient, policy)
+            yield harmonise(raws, opened, knowledge.load(), apart, api.site_maps_of(site_map)), opened
     finally:
         opened.close()
 
