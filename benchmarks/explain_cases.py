@@ -27,8 +27,24 @@ from leukopenia.policy import Policy
 
 MODES = ("presentation", "workup", "course")
 SCALES = ("prior", "background", "timing", "lineage", "clues", "chronic", "unexplained")
-START = {"prior": 1.0, "background": 0.0, "timing": 1.0, "lineage": 1.0, "clues": 1.0, "chronic": 0.0, "unexplained": 0.0}
-SPREAD = {"prior": 0.3, "background": 1.5, "timing": 0.3, "lineage": 0.3, "clues": 0.3, "chronic": 1.0, "unexplained": 1.0}
+START = {
+    "prior": 1.0,
+    "background": 0.0,
+    "timing": 1.0,
+    "lineage": 1.0,
+    "clues": 1.0,
+    "chronic": 0.0,
+    "unexplained": 0.0,
+}
+SPREAD = {
+    "prior": 0.3,
+    "background": 1.5,
+    "timing": 0.3,
+    "lineage": 0.3,
+    "clues": 0.3,
+    "chronic": 1.0,
+    "unexplained": 1.0,
+}
 """How far the fit may draw a scale from its start: standard deviations of a normal prior on each."""
 
 NEUTRAL = {
@@ -74,7 +90,9 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true")
     args = parser.parse_args()
     blinding, scoring = (_module(args.cases / f"{name}.py") for name in ("blind_view", "score_cases"))
-    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((args.cases / "dev").glob("case-*.yaml"))]
+    documents = [
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((args.cases / "dev").glob("case-*.yaml"))
+    ]
     walk = scoring.crosswalk()
     for mode in MODES:
         for starts in (True, False) if mode == "presentation" else (True,):
@@ -97,7 +115,9 @@ def _module(path: Path) -> ModuleType:
     return module
 
 
-def _answered(documents: Sequence[Mapping[str, Any]], blinding: ModuleType, mode: str, starts: bool, policy: Policy) -> Any:
+def _answered(
+    documents: Sequence[Mapping[str, Any]], blinding: ModuleType, mode: str, starts: bool, policy: Policy
+) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         for document in documents:
             text = yaml.safe_dump(blinding.blind(document, mode, starts), sort_keys=False, allow_unicode=True)
@@ -110,7 +130,12 @@ def _taught_nothing(case: str) -> dict[str, Any]:
     """The knowledge without the rows that this case has led to."""
     added = ADDED[case]
     tables: dict[str, Any] = dict(knowledge.load())
-    for name, column in (("condition_phrases", "phrase"), ("clues", "clue"), ("clue_weights", "clue"), ("clue_phrases", "clue")):
+    for name, column in (
+        ("condition_phrases", "phrase"),
+        ("clues", "clue"),
+        ("clue_weights", "clue"),
+        ("clue_phrases", "clue"),
+    ):
         gone = added.get("condition_phrases" if name == "condition_phrases" else "clues", ())
         tables[name] = tuple(row for row in tables[name] if row[column] not in gone)
     tables["causes_conditions"] = tuple(
@@ -123,7 +148,9 @@ def _taught_nothing(case: str) -> dict[str, Any]:
 def _answered_unseen(documents: Sequence[Mapping[str, Any]], blinding: ModuleType) -> Any:
     """Answers under the neutral policy, each case without what it has taught."""
     plain = Policy.of(NEUTRAL)
-    found = dict(zip((d["id"] for d in documents), _answered(documents, blinding, "presentation", True, plain), strict=True))
+    found = dict(
+        zip((d["id"] for d in documents), _answered(documents, blinding, "presentation", True, plain), strict=True)
+    )
     load = knowledge.load
     for document in documents:
         if document["id"] in ADDED:
@@ -134,10 +161,16 @@ def _answered_unseen(documents: Sequence[Mapping[str, Any]], blinding: ModuleTyp
     return list(found.values())
 
 
-def _judged(answer: Mapping[str, Any], document: Mapping[str, Any], walk: Mapping[str, set[str]], scoring: ModuleType) -> Judged:
+def _judged(
+    answer: Mapping[str, Any], document: Mapping[str, Any], walk: Mapping[str, set[str]], scoring: ModuleType
+) -> Judged:
     truth = document["truth"]
-    right: set[str] = set().union(*(scoring.accepted(str(cause), walk) for cause in [truth["cause_id"], *(truth.get("co_causes") or [])]))
-    cleared: set[str] = set().union(*(scoring.accepted(str(cause), walk) for cause in truth.get("exonerated") or [])) - right
+    right: set[str] = set().union(
+        *(scoring.accepted(str(cause), walk) for cause in [truth["cause_id"], *(truth.get("co_causes") or [])])
+    )
+    cleared: set[str] = (
+        set().union(*(scoring.accepted(str(cause), walk) for cause in truth.get("exonerated") or [])) - right
+    )
     causes = [cause["cause_id"] for cause in answer["causes"]]
     return Judged(
         document["id"],
@@ -178,7 +211,13 @@ def _loss(point: np.ndarray, cases: Sequence[Judged]) -> float:
 
 
 def _fit(cases: Sequence[Judged]) -> dict[str, float]:
-    found = minimize(_loss, np.array([START[name] for name in SCALES]), args=(cases,), method="Nelder-Mead", options={"maxiter": 1500, "fatol": 1e-3})
+    found = minimize(
+        _loss,
+        np.array([START[name] for name in SCALES]),
+        args=(cases,),
+        method="Nelder-Mead",
+        options={"maxiter": 1500, "fatol": 1e-3},
+    )
     return dict(zip(SCALES, found.x, strict=True))
 
 
@@ -215,9 +254,15 @@ def _naive(documents: Sequence[Mapping[str, Any]], walk: Mapping[str, set[str]],
     words = {row["name"]: row["ingredient"] for row in knowledge.load()["ingredient_names"]}
     for document in documents:
         truth = document["truth"]
-        accepted = set().union(*(scoring.accepted(str(c), walk) for c in [truth["cause_id"], *(truth.get("co_causes") or [])]))
+        accepted = set().union(
+            *(scoring.accepted(str(c), walk) for c in [truth["cause_id"], *(truth.get("co_causes") or [])])
+        )
         zero = document["index"]["day"] or 0
-        drugs = [e for e in document["events"] if e["kind"] == "drug" and e["phase"] != "after" and e.get("start_day") is not None]
+        drugs = [
+            e
+            for e in document["events"]
+            if e["kind"] == "drug" and e["phase"] != "after" and e.get("start_day") is not None
+        ]
         begun = [e for e in drugs if e["start_day"] <= zero]
         if begun:
             name = str(max(begun, key=lambda e: e["start_day"])["name"]).lower()
