@@ -8,12 +8,14 @@ All of it comes from the model cards and the published means among the knowledge
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from leukopenia import forecasting, knowledge
-from leukopenia.forecast.redrawing import Redraw
+from leukopenia.forecast.model_card import Card
+from leukopenia.forecast.redrawing import Redraw, redraw
 from leukopenia.report import svg
 from leukopenia.report.svg import Axis
 
@@ -53,14 +55,40 @@ def answers() -> dict[tuple[float, float], Redraw]:
     return {(count, pace): forecasting.redraw(count, SINCE, slower=pace) for count, pace in sorted(cases)}
 
 
+MOVED, NOT_MADE = (forecasting.card(name) for name in (forecasting.ENDOTOXIN["neutrophils"], forecasting.ARREST))
+
+
+def _with(card: Card, name: str, factor: float) -> Card:
+    """The card with one of its values multiplied."""
+    own = card.parameters[name]
+    return replace(card, parameters={**card.parameters, name: replace(own, value=factor * own.value)})
+
+
+def otherwise() -> dict[str, Redraw]:
+    """The same question with one assumption changed at a time."""
+    noisy = (replace(card, residual=2 * (card.residual or 0.0)) for card in (MOVED, NOT_MADE))
+    changed = {
+        "nothing": (MOVED, NOT_MADE),
+        "fall in the first hour half as deep": (_with(MOVED, "margination", 0.5), NOT_MADE),
+        "twice as deep": (_with(MOVED, "margination", 2.0), NOT_MADE),
+        "deepest at 1 h": (_with(MOVED, "margination_peak", 2.0), NOT_MADE),
+        "return from the wall half as fast": (_with(MOVED, "kdemargination", 0.5), NOT_MADE),
+        "a quarter of the release": (_with(MOVED, "release", 0.25), NOT_MADE),
+        "arrest for up to 14 days": (MOVED, _with(NOT_MADE, "duration", 2.0)),
+        "error of a count twice as large": tuple(noisy),
+    }
+    return {words: redraw(COUNT, SINCE, *cards) for words, cards in changed.items()}
+
+
 # The tables
 
 
-def page(found: dict[tuple[float, float], Redraw]) -> str:
+def page(found: dict[tuple[float, float], Redraw], changed: dict[str, Redraw]) -> str:
     """All tables of the page."""
     parts = ["Modelled, published and misfit:", "\n".join(_fit()), "When the next count separates the two:"]
     parts += ["\n".join(_hours(found)), f"The next count after a first one of {COUNT:g}:"]
     parts += ["\n".join(_next_counts(found[COUNT, 1.0]))]
+    parts += [f"What an assumption changes, first count {COUNT:g}:", "\n".join(_changes(changed))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -90,6 +118,13 @@ def _next_counts(one: Redraw) -> Iterator[str]:
         n = _at(one, hour)
         bands = (f"{band[2, n]:.1f} ({band[0, n]:.1f} to {band[4, n]:.1f})" for band in (one.moved, one.not_made))
         yield _line(f"{hour:g}", *bands, *(_odds(one.ratio(hour, count)) for count in NEXT))
+
+
+def _changes(changed: dict[str, Redraw]) -> Iterator[str]:
+    yield _line("changed", "apart from", "tells most at", "LR of the first count alone")
+    yield _line(*["---"] * 4)
+    for words, one in changed.items():
+        yield _line(words, f"{one.separated:g} h", f"{one.best:g} h", _odds(one.first_ratio))
 
 
 def _at(one: Redraw, hour: float) -> int:
@@ -229,7 +264,7 @@ def main() -> None:
     """Write the picture, and the tables into the page."""
     found = answers()
     PICTURE.write_text(picture(found), encoding="utf-8")
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), page(found)), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), page(found, otherwise())), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,9 +28,14 @@ def found(script: ModuleType) -> Any:
     return script.answers()
 
 
-def test_tables_and_picture_are_those_that_are_made(script: ModuleType, found: Any) -> None:
+@pytest.fixture(scope="module")
+def changed(script: ModuleType) -> Any:
+    return script.otherwise()
+
+
+def test_tables_and_picture_are_those_that_are_made(script: ModuleType, found: Any, changed: Any) -> None:
     text = script.PAGE.read_text(encoding="utf-8")
-    assert script.with_tables(text, script.page(found)) == text, "python docs/pseudoleukopenia.py"
+    assert script.with_tables(text, script.page(found, changed)) == text, "python docs/pseudoleukopenia.py"
     assert script.PICTURE.read_text(encoding="utf-8") == script.picture(found), "python docs/pseudoleukopenia.py"
 
 
@@ -40,6 +45,12 @@ def test_what_the_page_says_of_the_pace_holds(script: ModuleType, found: Any) ->
     assert hours[0] <= 2.0 <= hours[-1]
     one = found[script.COUNT, 1.0]
     assert one.overlap[-1] > one.overlap.min()
+
+
+def test_what_is_assumed_moves_the_hour_little_and_the_first_ratio_much(changed: Any) -> None:
+    assert {0.5 <= one.separated <= 3.0 for one in changed.values()} == {True}
+    first = [one.first_ratio for one in changed.values()]
+    assert max(first) > 10 * min(first)
 
 
 def test_a_misfit_is_told_with_its_sign(script: ModuleType) -> None:
