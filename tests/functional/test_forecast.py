@@ -249,9 +249,9 @@ def test_a_drug_without_a_card_gets_no_number(tmp_path: Path) -> None:
 
 
 def test_a_card_that_exists_and_may_not_be_used_says_why(tmp_path: Path, labs: Path) -> None:
-    file = text(tmp_path / "own.yaml", REGIMEN.replace("docetaxel", "eribulin"))
+    file = text(tmp_path / "own.yaml", REGIMEN.replace("docetaxel", "abraxane"))
     said = succeeds("forecast", labs, "--patient", "7", "--regimen", file)
-    assert "not vanhasselt2013-eribulin: Its residual error or the spread between people was not read." in said
+    assert "not chen2014-nab-paclitaxel: Its equations are not among those" in said
     assert "does not forecast one person" in fails(
         2, "forecast", labs, "--patient", "7", "--card", "baseline-neutrophils"
     )
