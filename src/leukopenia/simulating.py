@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from leukopenia import knowledge, outputs, simulate
@@ -22,12 +23,25 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What to simulate: the same order gives the same bytes, whoever makes the blocks."""
+    """What to simulate: the same order gives the same bytes, however many processes make the blocks.
+
+    Parameters
+    ----------
+    patients : int
+    seed : int
+    format : str
+        One of `simulate.FORMATS`.
+    departures : Departures
+        How the records depart from a world that is as the knowledge says.
+    block : int
+        Patients that are in memory at a time, for each process.
+    """
 
     patients: int
     seed: int = 1
     format: str = "fhir"
     departures: Departures = simulate.EVERY
+    block: int = 1000
 
     def about(self) -> dict[str, Any]:
         """What `simulation.json` says of it."""
@@ -73,7 +87,7 @@ def write(order: Order, folder: Path, jobs: int = 0, progress: Progress = lambda
     simulate.check_format(order.format)
     if jobs < 0:
         raise UsageError("The number of jobs is below 0.", f"jobs = {jobs}", "Give 1 or more, or leave it out.")
-    batches = simulate.batches(order.patients)
+    batches = simulate.batches(order.patients, order.block)
     if folder.is_dir() and any(folder.iterdir()):
         raise OutputError(f"{folder} is not empty.", "", "Choose a new folder.")
     with outputs.replaced(folder) as made:
@@ -110,8 +124,16 @@ def _apart(order: Order, batches: list[range], jobs: int) -> Iterator[Additions]
 
 
 def _left_to_the_parent() -> None:
-    """An interrupt from the keyboard reaches all processes; only the first one answers it."""
+    """Only the first process answers an interrupt from the keyboard; the others end when it is gone, even if killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _made(order: Order, members: range) -> Additions:

@@ -377,7 +377,9 @@ def _conditions(frame: Frame, reading: _Reading) -> Frame:
     frame = reading.vocabulary.apply(frame, "condition_concept_id")
     frame = frame.with_columns(condition_source_value=text("condition_source_value").str.strip_chars())
     coded = nw.col("condition_source_value").str.contains(_ICD)
-    name = nw.when(coded).then(nw.col("condition_source_value")).otherwise(_name("condition_source_value"))
+    # The code says more than a standard concept does; what the vocabulary calls it stands behind.
+    both = nw.concat_str(nw.col("condition_source_value"), text("concept_name"), separator=" ").str.strip_chars()
+    name = nw.when(coded).then(both).otherwise(_name("condition_source_value"))
     return _spans(frame, reading, contracts.RAW_CONDITIONS, "condition_occurrence_id", "condition", name)
 
 

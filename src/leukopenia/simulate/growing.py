@@ -30,7 +30,7 @@ class Additions:
     files : mapping
         Path within the folder to text that is appended, or rows of a Parquet table.
     rows : mapping
-        Rows meant for each table, without what dirt of the format puts between them.
+        Rows written for each table; lines that are no record of it do not count.
     dirt : mapping
         Kind of dirt that only the format can carry, to how often it was put in.
     shared : mapping

@@ -16,7 +16,18 @@ import pyarrow as pa
 
 from leukopenia.simulate.catalogue import ATC, ICD10CM, LOINC, RXNORM, SNOMED
 from leukopenia.simulate.growing import Additions, Folder, chosen
-from leukopenia.simulate.records import Condition, Drug, Encounter, Hospital, Person, Result, minute_of, moment, number
+from leukopenia.simulate.records import (
+    Condition,
+    Drug,
+    Encounter,
+    Hospital,
+    Person,
+    Result,
+    known,
+    minute_of,
+    moment,
+    number,
+)
 from leukopenia.simulate.tables import named, valid, worded
 
 SHARD = 10
@@ -88,9 +99,9 @@ def _events(hospital: Hospital) -> Iterator[Event]:
         yield from _drug(drug)
     for condition in hospital.conditions:
         if condition.certainty not in ("refuted", "entered-in-error"):
-            yield Event(number(condition.patient_id), condition.start, *_diagnosed(condition))
+            yield Event(number(condition.patient_id), known(condition.start, "day"), *_diagnosed(condition))
     for procedure in hospital.procedures:
-        yield Event(number(procedure.patient_id), procedure.start, f"PROCEDURE//{procedure.name}")
+        yield Event(number(procedure.patient_id), known(procedure.start, "day"), f"PROCEDURE//{procedure.name}")
     for result in valid(hospital.results):
         yield _result(result)
 
@@ -101,15 +112,14 @@ def _person(person: Person) -> Iterator[Event]:
     if person.birth_precision != "none":
         yield Event(key, _born(person), "MEDS_BIRTH")
     if person.death is not None:
-        yield Event(key, person.death, "MEDS_DEATH")
+        yield Event(key, known(person.death, "day"), "MEDS_DEATH")
 
 
 def _born(person: Person) -> int:
     """A year alone stands as its first day, which is what extractions make of it."""
-    time = moment(person.birth)
     if person.birth_precision == "year":
-        return minute_of(time.year, 1, 1)
-    return person.birth if person.birth_precision == "minute" else minute_of(time.year, time.month, time.day)
+        return minute_of(moment(person.birth).year, 1, 1)
+    return known(person.birth, person.birth_precision)
 
 
 def _stay(stay: Encounter) -> Iterator[Event]:
@@ -120,20 +130,20 @@ def _stay(stay: Encounter) -> Iterator[Event]:
 
 
 def _drug(drug: Drug) -> Iterator[Event]:
-    key, name = number(drug.patient_id), drug.name or "UNK"
+    key, name, start = number(drug.patient_id), drug.name or "UNK", known(drug.start, drug.precision)
     if drug.status == "entered-in-error":
         return
     if drug.status == "not_given":
-        yield Event(key, drug.start, f"MEDICATION//{name}//Not Given")
+        yield Event(key, start, f"MEDICATION//{name}//Not Given")
     elif not drug.name and drug.codings:
         system, code = drug.codings[0]
-        yield Event(key, drug.start, f"{VOCABULARIES.get(system, 'NDC')}/{code}")
+        yield Event(key, start, f"{VOCABULARIES.get(system, 'NDC')}/{code}")
     elif drug.status == "administered":
-        yield Event(key, drug.start, f"MEDICATION//{name}//Administered")
+        yield Event(key, start, f"MEDICATION//{name}//Administered")
     else:
-        yield Event(key, drug.start, f"MEDICATION//START//{name}")
+        yield Event(key, start, f"MEDICATION//START//{name}")
         if drug.end is not None:
-            yield Event(key, drug.end, f"MEDICATION//STOP//{name}")
+            yield Event(key, known(drug.end, drug.precision), f"MEDICATION//STOP//{name}")
 
 
 def _diagnosed(condition: Condition) -> tuple[Any, ...]:
@@ -154,7 +164,8 @@ def _result(result: Result) -> Event:
         code, unit = _local(result), None
     text = worded(result)
     value = result.value if text is None else None
-    return Event(number(result.patient_id), result.minute, code, value, text, unit, named(result))
+    minute = None if result.minute is None else known(result.minute, result.precision)
+    return Event(number(result.patient_id), minute, code, value, text, unit, named(result))
 
 
 def _local(result: Result) -> str:

@@ -24,6 +24,11 @@ def moment(minute: int) -> datetime:
     return EPOCH + timedelta(minutes=minute)
 
 
+def known(minute: int, precision: str) -> int:
+    """The minute as far as it is known, for formats whose times are all moments: a date is its first minute."""
+    return minute if precision == "minute" else minute // DAY * DAY
+
+
 def number(patient_id: str) -> int | None:
     """The number of a patient, for formats that know no other ids; None where there is no patient."""
     return int(patient_id.rpartition("-")[2]) if patient_id else None

@@ -9,9 +9,10 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import fields
+from random import Random
 from typing import Any
 
-from leukopenia.simulate.growing import Additions
+from leukopenia.simulate.growing import Additions, chosen
 from leukopenia.simulate.records import Hospital, Person, Result, Truth, clock
 
 RESULTS = (
@@ -19,9 +20,10 @@ RESULTS = (
     *("flag", "specimen", "sex", "birth_date", "death_date"),
 )
 TRUTH = tuple(field.name for field in fields(Truth))
+TEST, VALUE, FLAG = (RESULTS.index(name) for name in ("test", "value", "flag"))
 NOT_VALID = ("entered-in-error", "cancelled")
-WIDE = (0.3, 0.8)
-"""Where in a block a row stands a second time, with a field too many."""
+
+Row = list[Any]
 
 
 def lines(rows: Iterable[Iterable[Any]]) -> bytes:
@@ -40,14 +42,31 @@ def render(hospital: Hospital) -> Additions:
     Parameters
     ----------
     hospital : Hospital
-        What to write. Of one with dirt, a few rows stand a second time with a field too many.
+        What to write. Of one with dirt, a few rows stand a second time at the end, with a field too many.
     """
     persons = {person.patient_id: _person(person) for person in hospital.persons}
     rows = [_row(result, persons) for result in valid(hospital.results)]
-    wide = sorted({int(share * len(rows)) for share in WIDE}) if hospital.dirt and rows else []
-    strays = lines([*rows[place], "x"] for place in wide)
-    dirt = {"field_too_many": len(wide)} if hospital.dirt else {}
-    return Additions({"results.csv": lines(rows) + strays}, {"results": len(rows)}, dirt)
+    counted = {"results": len(rows)}
+    dirt = _soil(rows, Random(f"csv/{hospital.persons[0]}")) if hospital.dirt else {}
+    return Additions({"results.csv": lines(rows)}, counted, dirt)
+
+
+def _soil(rows: list[Row], rng: Random) -> dict[str, int]:
+    """What typed tables have: flags behind numbers, decimal commas, capitals, fields too many."""
+    numbers = [row for row in rows if isinstance(row[VALUE], float)]
+    flagged = chosen([row for row in numbers if row[FLAG] in ("L", "H")], 0.05, rng)
+    for row in flagged:
+        row[VALUE] = f"{row[VALUE]} {row[FLAG]}"
+    commas = chosen([row for row in numbers if isinstance(row[VALUE], float) and 0 <= row[VALUE] < 100], 0.005, rng)
+    for row in commas:
+        row[VALUE] = f"{row[VALUE]:.2f}".replace(".", ",")
+    capitals = chosen(rows, 0.01, rng)
+    for row in capitals:
+        row[TEST] = f" {str(row[TEST]).upper()} "
+    wide = chosen(rows, 0.0001, rng)
+    rows += [[*row, "x"] for row in wide]
+    kinds = {"flag_in_value": flagged, "decimal_comma": commas, "capitals_and_spaces": capitals, "field_too_many": wide}
+    return {kind: len(found) for kind, found in kinds.items()}
 
 
 def truth(hospital: Hospital) -> bytes:
@@ -76,7 +95,7 @@ def _person(person: Person) -> tuple[str, str, str]:
     return person.sex, birth, "" if person.death is None else clock(person.death, "day")
 
 
-def _row(result: Result, persons: dict[str, tuple[str, str, str]]) -> list[str | float | None]:
+def _row(result: Result, persons: dict[str, tuple[str, str, str]]) -> Row:
     time = "" if result.minute is None else clock(result.minute, result.precision)
     said = worded(result) or result.value
     counted = (result.patient_id, time, result.name, said, result.unit, result.low, result.high)
