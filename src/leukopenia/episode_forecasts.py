@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
-from narwhals.stable.v2 import col, lit
+from narwhals.stable.v2 import col, when
 
 from leukopenia import contracts, forecasting
+from leukopenia.contracts import Knowledge
 from leukopenia.contracts.forecasted import CARD, NONE
 from leukopenia.engine import Engine, Frame
 from leukopenia.errors import UsageError
+from leukopenia.forecast import recovery
 from leukopenia.forecast.model_card import why_not
 from leukopenia.harmonising import Harmonised, polars_type
 from leukopenia.policy import Policy
@@ -60,13 +62,21 @@ class _ByCard:
 
 
 def forecast(
-    episodes: Frame, limited: Frame, made: Harmonised, engine: Engine, policy: Policy, as_of: int, progress: Progress
+    episodes: Frame,
+    causes: Frame,
+    limited: Frame,
+    made: Harmonised,
+    engine: Engine,
+    knowledge: Knowledge,
+    policy: Policy,
+    as_of: int,
+    progress: Progress,
 ) -> Forecasts:
     """Forecast every episode that is open on the day asked for.
 
     Parameters
     ----------
-    episodes : contracts.EPISODES
+    episodes, causes : contracts.EPISODES, contracts.CAUSES
     limited : contracts.COUNTS with limit_low
     made : Harmonised
     as_of : int
@@ -74,12 +84,11 @@ def forecast(
     progress : callable
         Told how many persons with a card are done.
     """
-    # A line that was low once and never looked at again is open for ever; nothing is known of it by now.
     still_open = episodes.filter(col("state") == "open")
     found = _by_card(still_open, limited, made, engine, policy, as_of, progress)
     ids = polars_type(contracts.PATIENTS, "patient_id", _id_type(episodes))
     parts = [engine.load(_table(found.forecasts, contracts.FORECASTS, ids), "card_forecasts")]
-    parts.append(_others(still_open, found, engine, as_of))
+    parts.append(_others(still_open, found, causes, engine, knowledge, as_of))
     markers = engine.load(_table(found.markers, contracts.FORECAST_MARKERS, ids), "forecast_markers")
     return Forecasts(engine.materialise(nw.concat(parts), "forecasts"), markers)
 
@@ -93,31 +102,23 @@ def _table(rows: Sequence[Row], table: contracts.Table, ids: type[pl.DataType]) 
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
-def _others(still_open: Frame, found: _ByCard, engine: Engine, as_of: int) -> Frame:
-    """Open episodes that no card told."""
+def _others(
+    still_open: Frame, found: _ByCard, causes: Frame, engine: Engine, knowledge: Knowledge, as_of: int
+) -> Frame:
+    """Open episodes that no card told: by their causes; where these tell nothing either, why no card did."""
     rest = still_open
     if found.told:
         told = engine.load(pl.DataFrame({"episode_id": found.told}), "told")
         rest = still_open.join(told, on="episode_id", how="anti")
-    reasons = pl.DataFrame(
-        list(found.reasons.items()), schema={"episode_id": pl.String, "why": pl.String}, orient="row"
-    )
-    joined = rest.join(engine.load(reasons, "reasons"), on="episode_id", how="left")
-    return joined.select("episode_id", "patient_id", "analyte", **_untold(as_of)).select(*contracts.FORECASTS.names)
-
-
-def _untold(as_of: int) -> dict[str, nw.Expr]:
-    """The columns of a row that tells of no forecast, but why there is none."""
-    unknown = {
-        column.name: lit(None).cast(nw.Float64) for column in contracts.FORECASTS.columns if column.type == "Float64"
-    }
-    return unknown | {
-        "day": lit(0).cast(nw.Int64),
-        "minute": lit(as_of).cast(nw.Int64),
-        "basis": lit(NONE),
-        "status": col("why").fill_null(NO_CARD),
-        **{name: lit("") for name in ("rests_on", "source_id", "outside")},
-    }
+    recovers = engine.load(pl.DataFrame(recovery.rows(knowledge)), "recovers")
+    told_by_causes = recovery.recovery(rest, causes, recovers, as_of, engine.materialise)
+    if not found.reasons:
+        return told_by_causes
+    why = pl.DataFrame(list(found.reasons.items()), schema=["episode_id", "why"], orient="row")
+    joined = told_by_causes.join(engine.load(why, "reasons"), on="episode_id", how="left")
+    unsaid = (col("basis") == NONE) & ~col("why").is_null()
+    status = when(unsaid).then(col("why")).otherwise(col("status"))
+    return joined.with_columns(status=status).select(*contracts.FORECASTS.names)
 
 
 def _by_card(

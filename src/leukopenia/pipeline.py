@@ -117,7 +117,9 @@ def run(
     )
     explained = explaining.explain(episodes, known, engine, knowledge, policy)
     progress("forecasts")
-    ahead = episode_forecasts.forecast(episodes, limited, made, engine, policy, as_of, progress)
+    ahead = episode_forecasts.forecast(
+        episodes, explained.causes, limited, made, engine, knowledge, policy, as_of, progress
+    )
     monocytes = limited.filter(col("analyte") == "monocytes")
     monitored, monitored_as_of = _monitor(made, limited, patients, engine, knowledge, policy, progress)
     return Tables(

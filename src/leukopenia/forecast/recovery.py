@@ -196,6 +196,7 @@ def _without(mixed: Frame, as_of: int) -> Frame:
 
 def _shaped(found: Frame, as_of: int) -> Frame:
     """With the columns of a curve, which causes do not have."""
-    curve = ("median", "low", "high", "p_grade_1", "p_grade_2", "p_grade_3", "p_grade_4")
-    absent = {name: lit(None).cast(nw.Float64) for name in curve}
-    return found.with_columns(minute=(col("day") * DAY + as_of).cast(nw.Int64), **absent).select(*FORECASTS.names)
+    curve = [column.name for column in FORECASTS.columns if column.type == "Float64"]
+    absent = {name: lit(None).cast(nw.Float64) for name in curve if name not in ("p_recovered", "unknown_share")}
+    minute = (col("day") * DAY + as_of).cast(nw.Int64)
+    return found.with_columns(minute=minute, outside=lit(""), **absent).select(*FORECASTS.names)
