@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 
 Row = TypeVar("Row")
 
+ROW_GROUP = 100_000
+"""Rows of a Parquet table that wait to be written together."""
+
 
 def chosen(rows: Sequence[Row], share: float, rng: Random) -> list[Row]:
     """A share of the rows, at least one of them where there is any."""
@@ -44,7 +47,7 @@ class Additions:
 
 
 class Folder:
-    """A folder whose files grow; nothing of them is kept in memory but the keys of shared lines.
+    """A folder whose files grow; in memory are the keys of shared lines, and the rows of one row group for each table.
 
     Parameters
     ----------
@@ -60,6 +63,7 @@ class Folder:
         self.dirt: Counter[str] = Counter()
         self._texts: dict[str, BufferedWriter] = {}
         self._tables: dict[str, pq.ParquetWriter] = {}
+        self._waiting: dict[str, list[pa.Table]] = {}
         self._seen: set[tuple[str, str]] = set()
 
     def add(self, block: Additions) -> None:
@@ -78,7 +82,13 @@ class Folder:
         if isinstance(added, bytes):
             self._text(name).write(added)
         else:
-            self._table(name, added.schema).write_table(added)
+            self._waiting.setdefault(name, []).append(added)
+            if sum(map(len, self._waiting[name])) >= ROW_GROUP:
+                self._write(name)
+
+    def _write(self, name: str) -> None:
+        rows = pa.concat_tables(self._waiting.pop(name, []))
+        self._table(name, rows.schema).write_table(rows)
 
     def _text(self, name: str) -> BufferedWriter:
         if name not in self._texts:
@@ -98,10 +108,14 @@ class Folder:
 
     def complete(self, name: str) -> None:
         """Close a Parquet file to which nothing is added any more."""
+        if name in self._waiting:
+            self._write(name)
         self._tables.pop(name).close()
 
     def finish(self) -> None:
-        """Write what only the end can tell; here nothing."""
+        """Write what only the end can tell: here the rows that wait for their row group."""
+        for name in list(self._waiting):
+            self._write(name)
 
     def close(self) -> None:
         """Close all files."""

@@ -219,6 +219,7 @@ class MedsFolder(Folder):
         about = {"dataset_name": "leukopenia simulation", "etl_name": "leukopenia simulate", "meds_version": "0.4.0"}
         told = json.dumps({**about, "code_modifier_columns": ["unit"]}, indent=2)
         self.append("metadata/dataset.json", f"{told}\n".encode())
+        super().finish()
 
 
 def _parents(code: str) -> list[str] | None:

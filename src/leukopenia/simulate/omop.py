@@ -357,6 +357,7 @@ class OmopFolder(Folder):
         ]
         self.append("concept.parquet", _table("concept", rows))
         self.rows["concept"] = len(rows)
+        super().finish()
 
 
 def _resolved(column: pa.ChunkedArray, ids: np.ndarray) -> pa.Array:
