@@ -176,13 +176,14 @@ def demo(
     """Simulate a small hospital, run everything on it and leave a report."""
     from leukopenia import api, outputs
     from leukopenia import simulate as room
+    from leukopenia.knowledge import load
 
     records, target = folder / "hospital", folder / "result"
     outputs.check_target(target)
     with stages() as stage:
         stage("simulate")
         records.mkdir(parents=True, exist_ok=True)
-        room.write(room.hospital(patients), records)
+        room.write(room.hospital(patients, 1, load()), records)
         with api.run(records, policy={"monitor.jurisdiction": jurisdiction}, progress=stage) as result:
             result.write(target, stage)
             _tell(result, target, False)

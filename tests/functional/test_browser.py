@@ -39,7 +39,7 @@ def browser() -> Iterator[sync_api.Browser]:
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    simulate.write(simulate.hospital(120, seed=3), folder / "hospital")
+    simulate.write(simulate.hospital(120, 3, knowledge.load()), folder / "hospital")
     with lk.run(folder / "hospital", policy={"monitor.jurisdiction": "uk"}) as result:
         return result.write(folder / "result") / "report.html"
 

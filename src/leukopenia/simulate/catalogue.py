@@ -125,6 +125,15 @@ DRUGS = {
     )
 }
 
+DOSES = {
+    "cyclophosphamide": 600.0,
+    "doxorubicin": 60.0,
+    "docetaxel": 75.0,
+    "paclitaxel": 175.0,
+    "carboplatin": 450.0,
+}
+"""What is given of a drug in one cycle, in its unit."""
+
 CONDITIONS = {
     "breast cancer": ("C50.919", "Malignant neoplasm of unspecified site of unspecified female breast"),
     "lung cancer": ("C34.90", "Malignant neoplasm of unspecified part of unspecified bronchus or lung"),

@@ -18,8 +18,11 @@ from leukopenia.simulate.catalogue import (
     ICD10CM,
     LOINC,
     NDC,
+    Ingredient,
 )
+from leukopenia.simulate.fall import Course
 from leukopenia.simulate.laboratory import LABORATORIES
+from leukopenia.simulate.marrow_kernel import LINES as MODELLED
 from leukopenia.simulate.records import (
     DAY,
     Cells,
@@ -58,6 +61,10 @@ TYPICAL = {
     "mcv": (89.5, 0.025),
 }
 """Median and logarithmic standard deviation between healthy adults."""
+
+
+GRANULOCYTES = ("eosinophils", "basophils")
+"""They fall with the neutrophils, half as far on the logarithmic scale."""
 
 
 def curve(knots: Knots, day: float) -> float:
@@ -101,6 +108,7 @@ class Chart:
         self.person, self.rng, self.origin, self.home = person, rng, origin, home
         self.baseline = baseline(rng, person.sex)
         self.shapes: dict[str, list[Knots]] = {}
+        self.courses: list[tuple[Course, float]] = []
         self.planned: list[tuple[int, str, bool, str]] = []
         self.results: list[Result] = []
         self.drugs: list[Drug] = []
@@ -118,6 +126,10 @@ class Chart:
         """Multiply a line by a curve; the lines `bands` (share of neutrophils) and `blasts` are levels."""
         self.shapes.setdefault(line, []).append(knots)
 
+    def follow(self, course: Course, day: float) -> None:
+        """Let the counts follow the marrow model, whose hour 0 is at a day of the story."""
+        self.courses.append((course, day))
+
     def count(self, *days: float, laboratory: str = "", differential: bool = True, note: str = "") -> None:
         """Take a full blood count on each of the days."""
         for day in days:
@@ -131,10 +143,15 @@ class Chart:
     def measure(self, analyte: str, day: float, value: float, unit: str) -> None:
         """Record a vital sign or another result than a blood count."""
         code, name = AUTOMATED[analyte]
+        category = "vital-signs" if analyte == "temperature" else "laboratory"
+        self.test(analyte, day, value, unit, code, name, category=category)
+
+    def test(self, analyte: str, day: float, value: float, unit: str, code: str, name: str, **given: Any) -> None:
+        """Record the result of any test, under a LOINC code."""
         minute = self.minute(day)
         self.results.append(
             Result(
-                row_id=f"{self.person.patient_id}-{minute}-{analyte}",
+                row_id=f"{self.person.patient_id}-{minute}-{analyte.replace('_', '-')}",
                 patient_id=self.person.patient_id,
                 minute=minute,
                 analyte=analyte,
@@ -144,7 +161,7 @@ class Chart:
                 unit=unit,
                 value=value,
                 offset=LABORATORIES["hospital"].offset(minute),
-                category="vital-signs" if analyte == "temperature" else "laboratory",
+                **given,
             )
         )
 
@@ -170,9 +187,14 @@ class Chart:
             self._drug(name, day, day + supply, dose, "dispensed")
 
     def _drug(self, name: str, day: float, until: float | None, dose: float | None, status: str, **given: Any) -> None:
-        drug = DRUGS[name]
+        self.prescribe(DRUGS[name], day, until, status, dose, **given)
+
+    def prescribe(
+        self, drug: Ingredient, day: float, until: float | None, status: str, dose: float | None = None, **given: Any
+    ) -> Drug:
+        """Record a drug of any pharmacy: ordered, dispensed or administered from one day to another."""
         fields: dict[str, Any] = {
-            "name": name,
+            "name": drug.name,
             "codings": drug.codings or ((NDC, "0"),),
             "route": drug.route,
             "dose_unit": drug.unit if dose is not None else "",
@@ -189,16 +211,28 @@ class Chart:
                 **fields,
             )
         )
+        return self.drugs[-1]
 
     def diagnose(self, name: str, day: float, until: float | None = None, certainty: str = "confirmed") -> None:
         """Record a diagnosis by its ICD-10-CM code."""
         code, display = CONDITIONS[name]
+        self.write_down(display, ((ICD10CM, code),), day, until, certainty)
+
+    def write_down(
+        self,
+        name: str,
+        codings: tuple[tuple[str, str], ...],
+        day: float,
+        until: float | None = None,
+        certainty: str = "confirmed",
+    ) -> None:
+        """Record any diagnosis, in words and under the codes it has."""
         self.conditions.append(
             Condition(
                 row_id=f"{self.person.patient_id}-condition-{len(self.conditions) + 1}",
                 patient_id=self.person.patient_id,
-                name=display,
-                codings=((ICD10CM, code),),
+                name=name,
+                codings=codings,
                 start=self.minute(day),
                 end=None if until is None else self.minute(until),
                 certainty=certainty,
@@ -226,10 +260,10 @@ class Chart:
         """The person dies on a day of the story."""
         self.person = replace(self.person, death=self.minute(day))
 
-    def span(self, first: float, last: float, note: str) -> None:
-        """Say that low counts of one line between two days are one event."""
+    def span(self, first: float, last: float, note: str, **cause: Any) -> None:
+        """Say that low counts of one line between two days are one event, and what brought it about."""
         start, end = (self.origin + round(day * DAY) for day in (first, last))
-        self.spans.append(Span(start, end, note))
+        self.spans.append(Span(start, end, note, **cause))
 
     def draws(self) -> list[Draw]:
         """All samples with the cells that were in them, in order of time, one a minute at most."""
@@ -261,7 +295,13 @@ class Chart:
         return Cells(**values, bands=bands, blasts=self._level("blasts", day))
 
     def _factor(self, line: str, day: float) -> float:
-        return math.prod(curve(knots, day) for knots in self.shapes.get(line, ()))
+        shaped = math.prod(curve(knots, day) for knots in self.shapes.get(line, ()))
+        if line in GRANULOCYTES:
+            return shaped * math.sqrt(self._modelled("neutrophils", day))
+        return shaped * self._modelled(line, day) if line in MODELLED else shaped
+
+    def _modelled(self, line: str, day: float) -> float:
+        return math.prod(course.share(line, (day - zero) * 24) for course, zero in self.courses)
 
     def _level(self, line: str, day: float) -> float:
         if line not in self.shapes:

@@ -99,14 +99,14 @@ def drug_kinds(well: set[str]) -> list[Kind[Drug]]:
 
     return [
         Kind("mixed_case_drug", 0.15, lambda row: row.name in TALL_MAN, _tall_man),
-        Kind("brand_name", 0.1, _any, _brand),
+        Kind("brand_name", 0.1, lambda row: row.name in DRUGS, _brand),
         Kind("atc_only", 0.05, _has(ATC), _only(ATC)),
         Kind("rxnorm_only", 0.05, _has(RXNORM), _only(RXNORM)),
         Kind("contained_medication", 0.15, _any, _with(carrier="contained")),
         Kind("referenced_medication", 0.15, _any, _with(carrier="reference")),
         Kind("dangling_medication", 0.01, _any, _with(carrier="dangling")),
         Kind("date_only_drug", 0.1, _any, _with(precision="day")),
-        Kind("ends_before_start", 0.1, lambda row: row.end is not None, _ends_early),
+        Kind("ends_before_start", 0.004, lambda row: row.end is not None, _ends_early),
         Kind("not_given", 0.15, of_the_well, _not_given),
         Kind("local_form", 0.15, of_the_well, _local_form),
         Kind("nameless_drug", 0.05, of_the_well, _nameless),
@@ -130,6 +130,11 @@ def _snomed(row: Condition, rng: Random) -> Sequence[Condition]:
     return (replace(row, codings=((SNOMED, SNOMED_CODES[row.codings[0][1]]), *row.codings)),)
 
 
+def _coded(row: Condition) -> str:
+    """The ICD-10-CM code of a condition; empty where it is told in words only."""
+    return next((code for system, code in row.codings if system == ICD10CM), "")
+
+
 def condition_kinds(well: set[str]) -> list[Kind[Condition]]:
     """All kinds of dirt of conditions.
 
@@ -143,11 +148,11 @@ def condition_kinds(well: set[str]) -> list[Kind[Condition]]:
         return row.patient_id in well
 
     return [
-        Kind("snomed_condition", 0.6, lambda row: row.codings[0][1] in SNOMED_CODES, _snomed),
+        Kind("snomed_condition", 0.6, lambda row: _coded(row) in SNOMED_CODES, _snomed),
         Kind("refuted_condition", 0.05, of_the_well, lambda row, rng: _denied(row, "refuted")),
         Kind("mistaken_condition", 0.05, of_the_well, lambda row, rng: _denied(row, "entered-in-error")),
-        Kind("dotless_code", 0.05, lambda row: "." in row.codings[0][1], _dotless),
-        Kind("uncoded_condition", 0.03, lambda row: row.codings[0][0] == ICD10CM, _with(codings=())),
+        Kind("dotless_code", 0.05, lambda row: "." in _coded(row), _dotless),
+        Kind("uncoded_condition", 0.03, lambda row: _coded(row) != "", _with(codings=())),
     ]
 
 

@@ -72,7 +72,8 @@ def _single_precision(row: Result, rng: Random) -> Sequence[Result]:
 
 
 def _long_digits(row: Result, rng: Random) -> Sequence[Result]:
-    return (replace(row, value=(row.value or 0.0) * (1 + rng.uniform(-1e-4, 1e-4))),)
+    # Upwards only: a count at the limit must not become a low one.
+    return (replace(row, value=(row.value or 0.0) * (1 + rng.uniform(0, 1e-4))),)
 
 
 def _zero_width(row: Result, rng: Random) -> Sequence[Result]:

@@ -170,11 +170,13 @@ class Report:
             self._add(analyte, self.unit, self.scale, value=value, note=note)
 
     def _below(self, analyte: str) -> None:
-        # One laboratory, two interfaces: some send the comparator in its own field, some as text.
+        # One laboratory, two interfaces: some send the comparator in its own field, some as text, which has no unit.
         lowest = round(self.laboratory.lowest * self.scale, 1)
         as_field: dict[str, Any] = {"value": lowest, "comparator": "<"}
         as_text: dict[str, Any] = {"text": f"<{lowest:g}"}
-        self._add(analyte, self.unit, self.scale, **self.rng.choice((as_field, as_text)))
+        self._add(
+            analyte, self.unit, self.scale, **self.rng.choice((as_field, as_text if self.scale == 1 else as_field))
+        )
 
     def _haemoglobin(self) -> None:
         unit = self.laboratory.haemoglobin_unit

@@ -62,11 +62,16 @@ def newborn(chart: Chart, nth: int) -> None:
     chart.count(birth + 0.1, birth + 0.6, birth + 1.5, birth + 2.7, birth + 6.5, laboratory="hospital")
 
 
-def child(chart: Chart, nth: int) -> None:
-    """A healthy child: more lymphocytes, fewer neutrophils, less haemoglobin."""
+def young(chart: Chart) -> None:
+    """The usual counts of a child: more lymphocytes, fewer neutrophils, less haemoglobin."""
     for line, factor in (("neutrophils", 0.85), ("lymphocytes", 1.5), ("mcv", 0.92)):
         chart.baseline[line] *= factor
     chart.baseline["haemoglobin"] = chart.rng.uniform(120, 132)
+
+
+def child(chart: Chart, nth: int) -> None:
+    """A healthy child."""
+    young(chart)
     chart.visits(600)
 
 

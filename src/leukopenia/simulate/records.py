@@ -170,16 +170,29 @@ class Procedure:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Days of a story within which low counts of one line belong together."""
+    """Days of a story within which low counts of one line belong together, and what brought them about.
+
+    `lines` are those that the cause lowers; low counts of the others have no cause that is told.
+    """
 
     start: int
     end: int
     note: str
+    cause_id: str = ""
+    cause_class: str = ""
+    cause_onset: int | None = None
+    hidden: bool = False
+    recorded: bool = False
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What really happened: one low run of one line, or (line empty) a person without any."""
+    """What really happened: one low run of one line, or (line empty) a person without any.
+
+    `cause_id` is a row of knowledge or ``unexplained``, empty where no cause is told; `cause_onset` is when it began to
+    lower the counts; `hidden`: the explainer does not know the cause; `recorded`: the cause is on record.
+    """
 
     patient_id: str
     story: str
@@ -189,6 +202,11 @@ class Truth:
     nadir: float | None = None
     recovery: str = ""
     note: str = ""
+    cause_id: str = ""
+    cause_class: str = ""
+    cause_onset: str = ""
+    hidden: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leukopenia.simulate.laboratory import limits
-from leukopenia.simulate.records import LINES, Draw, Person, Result, Span, Truth, clock
+from leukopenia.simulate.records import DAY, LINES, Draw, Person, Result, Span, Truth, clock
+
+_WEEK = 7 * DAY
+_CLEAR = 1.3
 
 
 class Reading(NamedTuple):
@@ -25,11 +28,24 @@ class Reading(NamedTuple):
 
 @dataclass
 class Run:
-    """A run of low counts while it is being followed."""
+    """A run of low counts while it is being followed; `back`: counts surely not low since the last low one."""
 
     readings: list[Reading] = field(default_factory=list)
     recovery: Reading | None = None
     span: Span | None = None
+    back: int = 0
+    since: int = 0
+
+    def over(self, minute: int) -> bool:
+        """Whether the run had surely ended before a low count: two counts were not low, or none was for a week."""
+        return self.back >= 2 or (self.back == 1 and minute - self.since >= _WEEK)
+
+    def clear(self, reading: Reading) -> None:
+        """A count that is not low; whether a derived one near the limit is so, depends on whose limit it is."""
+        self.recovery = self.recovery or reading
+        if reading.how != "derived" or reading.value >= _CLEAR * reading.limit:
+            self.since = self.since if self.back else reading.draw.minute
+            self.back += 1
 
 
 def readings(line: str, draw: Draw, results: list[Result], limit: float) -> Iterator[Reading]:
@@ -65,19 +81,19 @@ def runs(line: list[Reading], spans: list[Span]) -> list[Run]:
     for reading in line:
         if reading.low:
             _low(found, reading, spans)
-        elif found and found[-1].recovery is None:
-            found[-1].recovery = reading
+        elif found:
+            found[-1].clear(reading)
     return found
 
 
 def _low(found: list[Run], reading: Reading, spans: list[Span]) -> None:
     span = next((span for span in spans if span.start <= reading.draw.minute < span.end), None)
     last = found[-1] if found else None
-    if last is None or (last.recovery is not None and (span is None or span is not last.span)):
+    if last is None or (last.over(reading.draw.minute) and (span is None or span is not last.span)):
         last = Run(span=span)
         found.append(last)
     last.readings.append(reading)
-    last.recovery = None
+    last.recovery, last.back = None, 0
 
 
 def truth(person: Person, spans: list[Span], sent: list[tuple[Draw, list[Result]]]) -> list[Truth]:
@@ -126,7 +142,20 @@ def _told(person: Person, line: str, run: Run) -> Truth:
         nadir.value,
         _time(run.recovery.draw) if run.recovery else "",
         note,
+        **_because(line, run.span),
     )
+
+
+def _because(line: str, span: Span | None) -> dict[str, Any]:
+    if span is None or line not in span.lines:
+        return {}
+    return {
+        "cause_id": span.cause_id,
+        "cause_class": span.cause_class,
+        "cause_onset": "" if span.cause_onset is None else clock(span.cause_onset),
+        "hidden": span.hidden,
+        "recorded": span.recorded,
+    }
 
 
 def _time(draw: Draw) -> str:
