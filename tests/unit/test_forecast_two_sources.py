@@ -77,6 +77,14 @@ def test_docetaxel_emax() -> None:
     assert worst(found, second.docetaxel_emax([(24.0, 150.0), (528.0, 150.0)], TIMES)) < 1e-6
 
 
+def test_filgrastim() -> None:
+    days = [24.0 * day for day in range(1, 8)]
+    regimen = Regimen(days, 300.0 / 18.8, covariates={"weight": 82.0})
+    found = lk.forecast.solve("melhem2018-filgrastim", regimen, TIMES)
+    assert found.max() > 4.0 * found[0]
+    assert worst(found, second.filgrastim([(t, 300.0) for t in days], 82.0, TIMES) / 1000) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("card", "regimen"),
     [

@@ -8,11 +8,11 @@ from numba import njit
 
 from leukopenia.forecast.tableau import COMPILED
 
-QUARTINO, NAB_PACLITAXEL, RADIATION, REDISTRIBUTION, EXCHANGE, ARREST = 0, 1, 2, 3, 4, 5
-STATES = (7, 8, 6, 4, 3, 2)
-CIRCULATING = (5, 7, 5, 0, 0, 0)
+QUARTINO, NAB_PACLITAXEL, RADIATION, REDISTRIBUTION, EXCHANGE, ARREST, GCSF_RECEPTORS = 0, 1, 2, 3, 4, 5, 6
+STATES = (7, 8, 6, 4, 3, 2, 7)
+CIRCULATING = (5, 7, 5, 0, 0, 0, 6)
 """The number of states of a family, and which one is the blood."""
-DOSED = (-1, 0, 0, 3, 2, 1)
+DOSED = (-1, 0, 0, 3, 2, 1, 0)
 """The state a dose goes into; -1: the dose acts through the concentration."""
 
 LN2 = 0.6931471805599453
@@ -141,6 +141,38 @@ def _arrest(y, p, dy):
 
 
 @njit(**COMPILED)
+def _receptors_start(p, y):
+    receptors, ktr, kcirc, per_cell = p[0], p[1], p[2], p[3]
+    y[:2] = 0.0
+    y[2:6] = receptors / (per_cell * ktr)
+    y[6] = receptors / (per_cell * kcirc)
+
+
+@njit(**COMPILED)
+def _free(total, receptors, kd):
+    """Free drug in equilibrium with its receptor; written so that a small root does not cancel."""
+    q = total - receptors - kd
+    root = math.sqrt(q * q + 4.0 * kd * total)
+    return 0.5 * (q + root) if q > 0.0 else 2.0 * kd * total / (root - q)
+
+
+@njit(**COMPILED)
+def _receptors(y, p, infused, dy):
+    """G-CSF on the receptors of neutrophils speeds production and transit, and is taken in with them."""
+    made, ktr, kcirc, per_cell, more, faster, absorbed, ka, volume, cl, kd, taken_in = p
+    total, receptors = max(y[1], 0.0) / volume, per_cell * y[6]
+    free = _free(total, receptors, kd)
+    bound = total - free
+    dy[0] = infused - ka * y[0]
+    dy[1] = absorbed * ka * y[0] - cl * free - taken_in * bound * volume
+    moving = ktr * (1.0 + faster * bound / receptors)
+    dy[2] = made / per_cell * (1.0 + more * bound / receptors) - moving * y[2]
+    for n in range(3, 6):
+        dy[n] = moving * (y[n - 1] - y[n])
+    dy[6] = moving * y[5] - kcirc * y[6]
+
+
+@njit(**COMPILED)
 def start(family, p, y):
     """The state before treatment."""
     if family == QUARTINO:
@@ -153,8 +185,10 @@ def start(family, p, y):
         _redistribution_start(p, y)
     elif family == EXCHANGE:
         _exchange_start(p, y)
-    else:
+    elif family == ARREST:
         _arrest_start(p, y)
+    else:
+        _receptors_start(p, y)
 
 
 @njit(**COMPILED)
@@ -170,5 +204,7 @@ def derivative(family, t, y, p, drug, infused, dy):
         _redistribution(t, y, p, dy)
     elif family == EXCHANGE:
         _exchange(t, y, p, dy)
-    else:
+    elif family == ARREST:
         _arrest(y, p, dy)
+    else:
+        _receptors(y, p, infused, dy)

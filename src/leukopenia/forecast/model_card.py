@@ -28,6 +28,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *("departure", "departure_peak", "departure_shape", "ed50", "hill"),
     ),
     "arrest": ("circ0", "kcirc"),
+    "gcsf_receptors": (
+        *("receptors", "ktr", "kcirc", "receptors_per_cell", "more_production", "faster_transit"),
+        *("bioavailability", "absorption", "volume", "cl", "kd", "internalisation"),
+    ),
     "pegfilgrastim": (),
     "pools": (),
 }

@@ -23,6 +23,7 @@ CODES = {
     "redistribution": families.REDISTRIBUTION,
     "exchange": families.EXCHANGE,
     "arrest": families.ARREST,
+    "gcsf_receptors": families.GCSF_RECEPTORS,
 }
 AT_ONCE = 2048
 """Persons whose concentration curves are held in memory at the same time."""
