@@ -77,6 +77,15 @@ def test_docetaxel_emax() -> None:
     assert worst(found, second.docetaxel_emax([(24.0, 150.0), (528.0, 150.0)], TIMES)) < 1e-6
 
 
+def test_neutrophils_fall_deeper_than_leukocytes_under_the_same_paclitaxel() -> None:
+    """Two analyses of the same patients: the share that is left is smaller among neutrophils, at the same time."""
+    regimen = Regimen([0.0], 410.0, 3.0)
+    neutrophils = lk.forecast.solve("wahlby2004-paclitaxel", regimen, TIMES)
+    leukocytes = lk.forecast.solve("friberg2002-paclitaxel-leukocytes", regimen, TIMES)
+    assert neutrophils.min() / neutrophils[0] < leukocytes.min() / leukocytes[0]
+    assert abs(TIMES[neutrophils.argmin()] - TIMES[leukocytes.argmin()]) <= 24.0
+
+
 def test_filgrastim() -> None:
     days = [24.0 * day for day in range(1, 8)]
     regimen = Regimen(days, 300.0 / 18.8, covariates={"weight": 82.0})
