@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leukopenia import forecasting, knowledge
 from leukopenia.forecast import prediction
-from leukopenia.forecast.model_card import why_not
+from leukopenia.forecast.model_card import CLASS_PRIOR, why_not
 from leukopenia.forecast_case import HORIZON, Case, Count, inputs
 from leukopenia.forecast_records import DAY
 
@@ -25,6 +25,7 @@ _EPOCH = datetime(1970, 1, 1)
 _QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 _SHOWN_DAYS = 14
 _SHOWN_DOSES = 6
+_RESTS = "it rests on published nadir days; its depth is assumed until counts tell, and doses play no part."
 ANALYTES = {"wbc": "white cells"}
 
 STATUSES = {
@@ -45,7 +46,7 @@ def answer(case: Case) -> Row:
         what is not known is None or empty.
     """
     found = _predicted(case) if case.cards else None
-    told = _told(found) if found else _nothing()
+    told = _told(found, case) if found else _nothing()
     cuts = forecasting.levels(case.analyte, STANDARD).grades
     sources = (
         [] if found is None else [{"source_id": key, "citation": knowledge.citation(key)} for key in found.sources]
@@ -66,12 +67,35 @@ def answer(case: Case) -> Row:
         "covariates": dict(case.covariates or {}),
         "standard": STANDARD,
         "grade_below": {str(grade): cut for grade, cut in sorted(cuts.items())},
+        "basis": _basis(case),
         **told,
+        "published": [_published(row) for row in _rows(case)],
         "outside": list(case.outside),
         "missing": [*case.missing, *unknown],
         "sources": sources,
         "available": _available(),
     }
+
+
+def _basis(case: Case) -> str:
+    """One of contracts.forecasted.BASES."""
+    return "nadir prior" if case.prior else "card" if case.cards else "none"
+
+
+def _rows(case: Case) -> list[Mapping[str, str]]:
+    """What is published of the nadir of drugs without a model: also what no curve could be made of."""
+    names = {card.name for card in case.cards} if case.prior else set()
+    alone = {f"drug:{drug}" for drug in case.drugs} if not case.cards else set()
+    rows = knowledge.load()["nadir_priors"]
+    return [row for row in rows if row["prior"] in names or (not row["nadir_days_max"] and row["members"] in alone)]
+
+
+def _published(row: Mapping[str, str]) -> Row:
+    days = {
+        name: [float(row[f"{name}_{part}"]) if row[f"{name}_{part}"] else None for part in ("min", "typical", "max")]
+        for name in ("nadir_days", "recovery_days")
+    }
+    return {"prior": row["prior"], "title": row["title"], "level": row["level"], **days, "note": row["note"]}
 
 
 def _danger(case: Case, worst: float) -> str:
@@ -87,13 +111,20 @@ def _lies_below(count: Count, limit: float) -> bool:
 
 
 def _predicted(case: Case) -> Forecast:
-    given = inputs(case)
-    days = float(HORIZON)
-    return forecasting.predict(given.counts, given.regimen, case.cards, standard=STANDARD, since=given.since, days=days)
+    given, days = inputs(case), float(HORIZON)
+    return forecasting.predict(
+        given.counts,
+        given.regimen,
+        case.cards,
+        standard=STANDARD,
+        since=given.since,
+        days=days,
+        unverified=case.prior,
+    )
 
 
-def _told(found: Forecast) -> Row:
-    cards = forecasting.cards()
+def _told(found: Forecast, case: Case) -> Row:
+    cards = {card.name: card for card in case.cards}
     return {
         "status": found.status,
         "information_gain": _plain(found.information_gain),
@@ -138,6 +169,8 @@ def _day(case: Case, minute: int) -> float | None:
 
 def _dose(case: Case, dose: Any) -> Row:
     made = {"time": _iso(dose.minute), "day": _day(case, dose.minute)}
+    if case.prior:
+        return made | {"amount": None, "unit": "", "hours": None}
     return made | {"amount": _plain(dose.amount), "unit": dose.unit, "hours": _plain(dose.hours)}
 
 
@@ -164,12 +197,31 @@ def lines(told: Row) -> list[str]:
         made += _no_card(told)
     elif told["status"] != prediction.NO_FIT:
         made += ["", *_markers(told), "", *_table(told)]
+    made += ["", *_as_published(told)] if told["published"] else []
     if told["missing"]:
         made += ["", "What was missing:", *(f"  - {note}" for note in told["missing"])]
     if told["cards"]:
         made += ["", "Rests on:", *(f"  {one['card']}: {one['title']}. {_share(one)}" for one in told["cards"])]
         made += [f"  {source['citation']}" for source in told["sources"]]
     return made
+
+
+def _as_published(told: Row) -> Iterator[str]:
+    yield "Published, each by itself:"
+    for row in told["published"]:
+        days = [f"{name} day {_range(row[key])}" for name, key in _DAYS.items() if any(row[key])]
+        yield f"  {row['title']}: {'; '.join(days) or row['note']}"
+    if told["basis"] == "nadir prior":
+        yield from _why_no_card(told)
+
+
+_DAYS = {"nadir": "nadir_days", "recovery": "recovery_days"}
+
+
+def _range(days: Sequence[float | None]) -> str:
+    low, typical, high = (None if day is None else f"{day:g}" for day in days)
+    span = f"{low} to {high}" if low and high else f"up to {high}" if high else f"from {low}" if low else ""
+    return f"{typical} ({span})" if typical and span else typical or span
 
 
 def _share(card: Row) -> str:
@@ -185,6 +237,8 @@ def _head(told: Row) -> Iterator[str]:
     if told["day_0"]:
         gone = max(math.floor(told["as_of_day"]), 0)
         yield f"Day 0 is {told['day_0']}, the first dose of the last cycle; that day is day {gone}."
+    if told["basis"] == "nadir prior":
+        yield f"{CLASS_PRIOR.capitalize()}, not a model of {', '.join(told['drugs'])}: {_RESTS}"
     yield from _used(told)
     yield from (f"Outside the card: {note}" for note in told["outside"])
     if told["status"] != NO_CARD:
@@ -195,7 +249,9 @@ def _head(told: Row) -> Iterator[str]:
 
 def _used(told: Row) -> Iterator[str]:
     """The doses and covariates that went in, for a wrong one to be seen."""
-    if told["doses"]:
+    if told["doses"] and told["basis"] == "nadir prior":
+        yield f"Days of treatment: {', '.join(dose['time'][:10] for dose in told['doses'])}"
+    elif told["doses"]:
         shown = told["doses"][-_SHOWN_DOSES:]
         more = f"{len(told['doses']) - len(shown)} earlier; " if len(told["doses"]) > len(shown) else ""
         each = (f"{dose['time']} {dose['amount']:g} {dose['unit']} over {dose['hours']:g} h" for dose in shown)
@@ -219,6 +275,10 @@ def _no_card(told: Row) -> Iterator[str]:
     usable = [row for row in told["available"] if not row["why_not"]]
     yield "Cards that forecast one person:"
     yield from (f"  {row['card']}: {row['drug']}, {ANALYTES.get(row['analyte'], row['analyte'])}" for row in usable)
+    yield from _why_no_card(told)
+
+
+def _why_no_card(told: Row) -> Iterator[str]:
     for row in told["available"]:
         if row["why_not"] and row["drug"] in told["drugs"]:
             yield f"  not {row['card']}: {row['why_not']}"

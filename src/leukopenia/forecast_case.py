@@ -8,7 +8,7 @@ from typing import Any
 
 from leukopenia import forecasting, knowledge
 from leukopenia.errors import UsageError
-from leukopenia.forecast.model_card import Card, why_not
+from leukopenia.forecast.model_card import CLASS_PRIOR, Card, why_not
 from leukopenia.forecast.person import Counts
 from leukopenia.forecast.regimen import Regimen
 from leukopenia.forecast_records import DAY, Person, doses, run_start
@@ -48,7 +48,7 @@ class Case:
     drugs : tuple of str
         The drug of the cards; without a card, all that was given in the last cycle.
     cards : tuple of Card
-        None: no verified card fits.
+        None: no verified card fits. Where no drug has one: the class priors made of published nadir days.
     day_0 : int or None
         The minute of the first dose of the last cycle.
     doses : tuple of Dose
@@ -71,6 +71,11 @@ class Case:
     covariates: Mapping[str, float] | None = None
     outside: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+
+    @property
+    def prior(self) -> bool:
+        """Whether the cards are class priors, and no models of the drugs."""
+        return any(card.status == CLASS_PRIOR for card in self.cards)
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ def case(person: Person, asked: Asked, policy: Policy) -> Case:
     drugs = (chosen.drug,) if chosen else _drugs(person, asked, policy)
     cards = [chosen] if chosen else [card for drug in drugs for card in _verified(drug, asked.analyte)]
     if not cards:
-        return _without_card(person, drugs, asked, policy)
+        return _of_prior(person, drugs, asked, policy) or _without_card(person, drugs, asked, policy)
     if len(found := {card.drug for card in cards}) > 1:
         raise UsageError(
             "Two drugs of the last cycle have a card, and no card knows both.",
@@ -199,10 +204,38 @@ def drugs_with_a_card(asked: Asked) -> list[str]:
     return sorted({f"drug:{card.drug}" for card in cards})
 
 
+def _treated(person: Person, drugs: tuple[str, ...], asked: Asked) -> list[int]:
+    """The minutes at which any of the drugs was given, from the file and the records."""
+    own = [row["start"] for row in person.given("chemotherapy") if plain(row) in drugs]
+    return sorted([*own, *(dose.minute for dose in asked.regimen.doses if dose.minute <= person.as_of)])
+
+
+def _of_prior(person: Person, drugs: tuple[str, ...], asked: Asked, policy: Policy) -> Case | None:
+    """On the basis of published nadir days, where there are any; of the treatment only its days play a part."""
+    priors = forecasting.priors(f"drug:{drug}" for drug in drugs)
+    cards = tuple(card for card in priors if asked.analyte in ("", card.analyte))
+    times = _treated(person, drugs, asked)
+    if not cards or not times:
+        return None
+    start = run_start(times, policy.number("forecast.course_days"))
+    pulses = tuple(_pulses([time for time in times if time >= start], policy.number("forecast.cycle_days")))
+    day_0 = run_start(times, policy.number("forecast.cycle_days"))
+    counts, notes = _counts(person, cards[0].analyte, day_0, policy)
+    found = Case(person, cards[0].analyte, drugs, cards, day_0, pulses, counts, {}, notes)
+    return replace(found, outside=tuple(_outside(found)), missing=(*notes, *_gaps_of_counts(found)))
+
+
+def _pulses(times: Sequence[int], gap: float) -> Iterator[Dose]:
+    """One pulse a day of treatment; those of one cycle add to 1, for nadir days are published for cycles."""
+    days = [time for n, time in enumerate(times) if n == 0 or time // DAY != times[n - 1] // DAY]
+    starts = [n for n, time in enumerate(days) if n == 0 or time - days[n - 1] > gap * DAY]
+    for first, after in zip(starts, [*starts[1:], len(days)], strict=True):
+        yield from (Dose(time, 1.0 / (after - first), "day of treatment", 0.0) for time in days[first:after])
+
+
 def _without_card(person: Person, drugs: tuple[str, ...], asked: Asked, policy: Policy) -> Case:
     """The counts of the cycle are still told."""
-    own = [row["start"] for row in person.given("chemotherapy") if plain(row) in drugs]
-    own = sorted([*own, *(dose.minute for dose in asked.regimen.doses if dose.minute <= person.as_of)])
+    own = _treated(person, drugs, asked)
     day_0 = run_start(own, policy.number("forecast.cycle_days")) if own else None
     analyte = asked.analyte or "neutrophils"
     counts, notes = _counts(person, analyte, day_0, policy)
@@ -310,8 +343,12 @@ def _gaps(found: Case, file: RegimenFile) -> Iterator[str]:
         yield "the records do not tell albumin-bound paclitaxel apart; the card is of the solvent-based one"
     if "eribulin" in found.drugs:
         yield "doses are taken as eribulin: 1.4 mg of its mesilate are 1.23 mg"
+    yield from _gaps_of_counts(found)
+    yield "drug concentrations were not measured: the pharmacokinetics of the typical person were taken"
+
+
+def _gaps_of_counts(found: Case) -> Iterator[str]:
     if not any(count.minute <= (found.day_0 or 0) for count in found.counts):
         yield "no count shortly before the cycle: where the person began is not known"
     if (found.person.as_of - (found.day_0 or 0)) / DAY > HORIZON:
         yield f"the {HORIZON} days that a forecast reaches have passed: ask for an earlier day with --as-of"
-    yield "drug concentrations were not measured: the pharmacokinetics of the typical person were taken"

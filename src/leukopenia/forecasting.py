@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,48 @@ def card(name: str | Card) -> Card:
     if name not in cards():
         raise UsageError(f"There is no model card {name!r}.", "", f"There are: {', '.join(cards())}.")
     return cards()[name]
+
+
+@cache
+def _nadir_priors() -> Mapping[str, Card]:
+    from leukopenia.forecast import nadir_priors
+
+    return MappingProxyType(nadir_priors.cards(knowledge.load(), cards()))
+
+
+def prior(name: str) -> Card:
+    """The card made of one row of nadir_priors.csv.
+
+    Raises
+    ------
+    UsageError
+        There is no such row, or it has no nadir.
+    """
+    if name not in _nadir_priors():
+        raise UsageError(f"There is no nadir prior {name!r}.", "", f"There are: {', '.join(_nadir_priors())}.")
+    return _nadir_priors()[name]
+
+
+def priors(drugs: Iterable[str]) -> tuple[Card, ...]:
+    """Cards made of the published nadir days of drugs without a model: class priors, never these drugs' models.
+
+    Several statements about one drug, and several drugs, give several cards, to be averaged. Forecasts of them need
+    `unverified=True`; a dose is the number 1 on each day of treatment.
+
+    Parameters
+    ----------
+    drugs : iterable of str
+        Ingredient ids of one cycle, such as `drug:carboplatin`.
+
+    Returns
+    -------
+    tuple of Card
+        Empty where no nadir is published, or the drugs are listed as not lowering counts.
+    """
+    from leukopenia.forecast import nadir_priors
+
+    names = nadir_priors.chosen(drugs, knowledge.load())
+    return tuple(prior(name) for name in names)
 
 
 def solve(

@@ -28,8 +28,8 @@ covariates: {prior_therapy: no}
 """
 KEYS = {
     *("patient_id", "as_of", "as_of_day", "danger", "note", "analyte", "unit", "drugs", "day_0", "doses", "counts"),
-    *("covariates", "standard", "grade_below", "status", "information_gain", "cards", "markers", "curve"),
-    *("grades", "ready", "draws", "outside", "missing", "sources", "available"),
+    *("covariates", "standard", "grade_below", "basis", "status", "information_gain", "cards", "markers", "curve"),
+    *("grades", "ready", "draws", "published", "outside", "missing", "sources", "available"),
 }
 
 
@@ -246,6 +246,27 @@ def test_a_drug_without_a_card_gets_no_number(tmp_path: Path) -> None:
     assert "netterberg2017-docetaxel: docetaxel, neutrophils" in said
     found = told(source)
     assert (found["status"], found["drugs"], found["markers"]) == ("no verified card", ["cytarabine"], None)
+
+
+def test_a_drug_without_a_card_gets_a_class_prior_of_published_nadir_days(tmp_path: Path, labs: Path) -> None:
+    file = text(tmp_path / "own.yaml", REGIMEN.replace("docetaxel", "carboplatin"))
+    said = succeeds("forecast", labs, "--patient", "7", "--regimen", file)
+    warning = "Class prior, not a model of carboplatin: it rests on published nadir days; its depth is assumed"
+    assert warning in said and said.index(warning) < said.index("Nadir: day")
+    assert "Carboplatin alone, Thai monograph: nadir day 21; recovery day 28" in said
+    assert "Carboplatin, Philippine monograph: nadir day 14 to 28; recovery day up to 42" in said
+    found = told(labs, "--regimen", file)
+    assert found["basis"] == "nadir prior" and len(found["cards"]) == len(found["published"]) == 2
+    assert found["doses"][0]["amount"] is None, "the dose plays no part"
+    drawn = succeeds("forecast", labs, "--patient", "7", "--regimen", file, "--plot", tmp_path / "own.svg")
+    assert drawn and "2026-01-05 09:00: treatment" in (tmp_path / "own.svg").read_text(encoding="utf-8")
+
+
+def test_a_drug_that_is_listed_as_harmless_to_counts_gets_no_curve(tmp_path: Path, labs: Path) -> None:
+    file = text(tmp_path / "own.yaml", REGIMEN.replace("docetaxel", "vincristine"))
+    said = succeeds("forecast", labs, "--patient", "7", "--regimen", file)
+    assert "no verified card" in said and "a fall needs another cause" in said
+    assert told(labs, "--regimen", file)["basis"] == "none"
 
 
 def test_a_card_that_exists_and_may_not_be_used_says_why(tmp_path: Path, labs: Path) -> None:

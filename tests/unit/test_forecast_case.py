@@ -105,7 +105,8 @@ def test_drugs_handed_over_are_no_dose() -> None:
 
 def test_the_last_cycle_says_which_drug_is_asked_about() -> None:
     found = case(person([given(-30), given(0, "gemcitabine")], [count(5, 2.0)]), Asked(), POLICY)
-    assert (found.drugs, found.cards) == (("gemcitabine",), ())
+    assert found.drugs == ("gemcitabine",)
+    assert found.prior, "no card of docetaxel"
 
 
 def test_two_drugs_with_cards_in_one_cycle_are_not_mixed() -> None:
@@ -173,3 +174,24 @@ def test_a_dangerous_count_comes_before_any_forecast(last: dict[str, Any], dange
     found = case(person([given(0, "cytarabine")], [count(4, 0.2), last]), Asked(), POLICY)
     first = forecast_answer.lines(forecast_answer.answer(found))[0]
     assert first.startswith("The last neutrophils are below 0.5. Fever is not looked for here") is danger
+
+
+def test_a_class_prior_takes_the_days_of_treatment_of_each_cycle_as_one_whole() -> None:
+    three_days = [given(day, drug="etoposide") for day in (-21, -20, -19, 0, 1, 2)]
+    again = [given(2.1, drug="etoposide", dose=None)]
+    found = case(person([*three_days, *again], [count(0, 5.0)]), Asked(), POLICY)
+    assert found.prior and [card.name for card in found.cards] == ["etoposide-label"]
+    assert [(dose.minute - FIRST) // DAY for dose in found.doses] == [-21, -20, -19, 0, 1, 2]
+    assert [dose.amount for dose in found.doses] == pytest.approx([1 / 3] * 6)
+    assert found.day_0 == FIRST
+
+
+def test_weekly_treatment_is_a_cycle_each_week() -> None:
+    found = case(person([given(day, drug="gemcitabine") for day in (0, 7)], [], day=8), Asked(), POLICY)
+    assert [dose.amount for dose in found.doses] == [1.0, 1.0]
+    assert found.day_0 == FIRST + 7 * DAY
+
+
+def test_there_is_no_class_prior_of_white_cells() -> None:
+    found = case(person([given(0, drug="etoposide")], []), Asked(analyte="wbc"), POLICY)
+    assert not found.cards and not found.prior

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leukopenia.forecasting import population as population
     from leukopenia.forecasting import predict as predict
     from leukopenia.forecasting import prepare as prepare
+    from leukopenia.forecasting import priors as priors
     from leukopenia.forecasting import redistribution as redistribution
     from leukopenia.forecasting import redraw as redraw
     from leukopenia.forecasting import replay as replay
@@ -33,6 +34,7 @@ _PLACES = {
             "population",
             "predict",
             "prepare",
+            "priors",
             "redistribution",
             "redraw",
             "replay",
@@ -53,6 +55,7 @@ __all__ = [
     "population",
     "predict",
     "prepare",
+    "priors",
     "redistribution",
     "redraw",
     "replay",

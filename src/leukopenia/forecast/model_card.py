@@ -42,6 +42,9 @@ WITHOUT_EQUATIONS = ("pegfilgrastim", "pools")
 
 FORMS = ("indicator", "linear", "linear_below", "linear_above", "power", "value")
 STATUSES = ("nonmem", "two-sources", "reference-csv", "transcribed")
+CLASS_PRIOR = "class prior"
+"""The status of a card that is made of published nadir days: not a model of the drug."""
+
 RESIDUALS = ("log_additive", "proportional", "none")
 HOURS = {"d": 24.0, "1/d": 1.0 / 24.0}
 """Factors that turn the units of a card into hours."""

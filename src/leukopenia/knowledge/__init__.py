@@ -63,6 +63,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("rule_id", "purpose", "analyte", "at_or_above", "below", "fall_by", "lasting_days", "below_share"),
     ),
     "monitoring_unfound": ("drug", "jurisdiction"),
+    "nadir_priors": ("prior",),
     "nhanes_limits": ("analyte", "group", "sex", "age_from_hours", "age_to_hours"),
     "policy": ("name",),
     "procedure_names": ("name",),

@@ -56,6 +56,10 @@ def picture(told: Row) -> str:
     return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
 
 
+def _amount(dose: Row) -> str:
+    return "treatment" if dose["amount"] is None else f"{dose['amount']:g} {dose['unit']} over {dose['hours']:g} h"
+
+
 def _placed(told: Row) -> list[Row]:
     return [count for count in told["counts"] if count["day"] is not None]
 
@@ -152,7 +156,7 @@ def _points(values: Sequence[tuple[float, float]], x: Axis, y: Axis) -> str:
 def _marks(told: Row, x: Axis, y: Axis) -> Iterator[str]:
     for dose in told["doses"]:
         if x.low <= dose["day"] <= x.high:
-            title = f"{dose['time']}: {dose['amount']:g} {dose['unit']} over {dose['hours']:g} h"
+            title = f"{dose['time']}: {_amount(dose)}"
             yield svg.path(f"M{x.at(dose['day']):g} {_TOP:g}l-4.5-9h9z", "dose", title)
     for count in _placed(told):
         shape, sign = ("at_most", "below ") if count["below"] else ("measured", "")
