@@ -24,6 +24,7 @@ from leukopenia.engine import Engine, Frame
 from leukopenia.errors import UsageError
 from leukopenia.forecast import recovery
 from leukopenia.forecast.model_card import why_not
+from leukopenia.forecast_records import AT_ONCE, HORIZON, Person, persons_of
 from leukopenia.harmonising import Harmonised, polars_type
 from leukopenia.policy import Policy
 
@@ -31,12 +32,11 @@ if TYPE_CHECKING:
     from leukopenia.forecast.daily import Daily
     from leukopenia.forecast.prediction import Forecast
     from leukopenia.forecast_case import Case
-    from leukopenia.forecast_records import Person
 
 Row = dict[str, Any]
 Progress = Callable[[str], None]
 
-DAYS = 42
+DAYS = recovery.HORIZON
 DRAWS = 1000
 STANDARD = "ctcae-5.0"
 NO_CARD = "no verified card"
@@ -111,7 +111,8 @@ def _others(
         told = engine.load(pl.DataFrame({"episode_id": found.told}), "told")
         rest = still_open.join(told, on="episode_id", how="anti")
     recovers = engine.load(pl.DataFrame(recovery.rows(knowledge)), "recovers")
-    told_by_causes = recovery.recovery(rest, causes, recovers, as_of, engine.materialise)
+    days = engine.load(pl.DataFrame({"day": range(recovery.HORIZON + 1)}), "days")
+    told_by_causes = recovery.recovery(rest, causes, recovers, days, as_of, engine.materialise)
     if not found.reasons:
         return told_by_causes
     why = pl.DataFrame(list(found.reasons.items()), schema=["episode_id", "why"], orient="row")
@@ -124,8 +125,6 @@ def _others(
 def _by_card(
     still_open: Frame, limited: Frame, made: Harmonised, engine: Engine, policy: Policy, as_of: int, progress: Progress
 ) -> _ByCard:
-    from leukopenia.forecast_records import AT_ONCE
-
     found = _ByCard()
     rows = engine.collect(_with_card(still_open, made.exposures, as_of)).sort("nadir", "episode_id")
     most = int(policy.number("forecast.persons"))
@@ -142,8 +141,6 @@ def _by_card(
 
 def _with_card(still_open: Frame, exposures: Frame, as_of: int) -> Frame:
     """Open episodes of persons who lately got a drug of which a verified card tells the line."""
-    from leukopenia.forecast_case import HORIZON
-
     usable = [card for card in forecasting.cards().values() if not why_not(card)]
     given = exposures.filter(
         col("ingredient").is_in(sorted({f"drug:{card.drug}" for card in usable})),
@@ -160,8 +157,6 @@ def _tell(
     batch: pl.DataFrame, limited: Frame, made: Harmonised, engine: Engine, policy: Policy, as_of: int, found: _ByCard
 ) -> None:
     """Tell the episodes of a batch of persons, on all processors; the kernels free the lock."""
-    from leukopenia.forecast_records import persons_of
-
     ids = batch.select("patient_id").unique()
     persons = {person.patient_id: person for person in persons_of(ids, limited, made, engine, policy, as_of)}
     work = [(row, persons[str(row["patient_id"])]) for row in batch.to_dicts() if str(row["patient_id"]) in persons]
@@ -195,8 +190,6 @@ def _episode(episode: Row, person: Person, policy: Policy) -> tuple[list[Row], l
 
 def _days(found: Case) -> list[int]:
     """The days after the one asked for that the forecast reaches; a later dose is not known."""
-    from leukopenia.forecast_case import HORIZON
-
     left = ((found.day_0 or 0) - found.person.as_of) / _DAY + HORIZON
     return list(range(min(DAYS, math.floor(left)) + 1))
 
@@ -206,7 +199,7 @@ def _rows(episode: Row, found: Case, days: Sequence[int]) -> tuple[list[Row], li
 
     from leukopenia.forecast import prediction
     from leukopenia.forecast.daily import daily
-    from leukopenia.forecast_case import HORIZON, inputs
+    from leukopenia.forecast_case import inputs
 
     given = inputs(found)
     asked = given.hours(found.person.as_of) + 24.0 * np.array(days)

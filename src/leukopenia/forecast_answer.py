@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from leukopenia import forecasting, knowledge
 from leukopenia.forecast import prediction
 from leukopenia.forecast.model_card import CLASS_PRIOR, why_not
-from leukopenia.forecast_case import HORIZON, Case, Count, inputs
-from leukopenia.forecast_records import DAY
+from leukopenia.forecast_case import Case, Count, inputs
+from leukopenia.forecast_records import DAY, HORIZON
 
 if TYPE_CHECKING:
     from leukopenia.forecast.prediction import Forecast

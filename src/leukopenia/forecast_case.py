@@ -11,14 +11,11 @@ from leukopenia.errors import UsageError
 from leukopenia.forecast.model_card import CLASS_PRIOR, Card, why_not
 from leukopenia.forecast.person import Counts
 from leukopenia.forecast.regimen import Regimen
-from leukopenia.forecast_records import DAY, Person, doses, run_start
+from leukopenia.forecast_records import DAY, HORIZON, Person, doses, run_start
 from leukopenia.policy import Policy
 from leukopenia.regimen_file import Dose, RegimenFile, amount_in, stub
 
 Row = dict[str, Any]
-
-HORIZON = 40
-"""Days from the first dose of the cycle; as `leukopenia.forecast.prediction.predict`."""
 
 
 @dataclass(frozen=True)

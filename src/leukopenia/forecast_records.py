@@ -23,6 +23,9 @@ from leukopenia.regimen_file import Dose
 Row = dict[str, Any]
 
 DAY = 1440
+HORIZON = 40
+"""Days from the first dose of the cycle; as `leukopenia.forecast.prediction.predict`."""
+
 ANALYTES = ("neutrophils", "wbc")
 _LONGEST_INFUSION = DAY
 AT_ONCE = 500

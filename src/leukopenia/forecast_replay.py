@@ -13,8 +13,8 @@ from typing import Any
 from leukopenia import forecasting, knowledge
 from leukopenia.errors import UsageError
 from leukopenia.forecast import prediction, scores
-from leukopenia.forecast_case import HORIZON, Asked, Case, case, inputs
-from leukopenia.forecast_records import DAY, Person
+from leukopenia.forecast_case import Asked, Case, case, inputs
+from leukopenia.forecast_records import DAY, HORIZON, Person
 from leukopenia.policy import Policy
 
 Row = dict[str, Any]

@@ -87,7 +87,8 @@ def run(case: Case, engine: Engine) -> Mapping[str, Frame]:
     texted = Case({name: _texted(case, rows) for name, rows in case.tables.items()}, case.text_ids)
     episodes, causes = (_load(texted, engine, table) for table in (EPISODES_TABLE, CAUSES_TABLE))
     recovers = engine.load(pl.DataFrame(recovery.rows(KNOWLEDGE)), "recovers")
-    return {"forecasts": recovery.recovery(episodes, causes, recovers, AS_OF, engine.materialise)}
+    days = engine.load(pl.DataFrame({"day": range(recovery.HORIZON + 1)}), "days")
+    return {"forecasts": recovery.recovery(episodes, causes, recovers, days, AS_OF, engine.materialise)}
 
 
 def _texted(case: Case, rows: list[Row]) -> list[Row]:

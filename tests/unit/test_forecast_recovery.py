@@ -52,6 +52,7 @@ def forecasts(*causes: tuple[str, float, int | None, int | None], last_low: int 
         engine.load(pl.DataFrame([episode | {"last_low": last_low}]), "episodes"),
         engine.load(pl.DataFrame(rows, schema={"episode_id": pl.String} | types | whole), "causes"),
         engine.load(pl.DataFrame(recovery.rows(KNOWLEDGE)), "recovers"),
+        engine.load(pl.DataFrame({"day": range(recovery.HORIZON + 1)}), "days"),
         AS_OF,
         engine.materialise,
     )

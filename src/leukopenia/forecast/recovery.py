@@ -71,7 +71,7 @@ def _counts_from(row: Mapping[str, str]) -> str:
     return STOP if row["kind"] == "drug" or row["cause_class"] == "chemotherapy" or lasting else BEGINNING
 
 
-def recovery(episodes: Frame, causes: Frame, recovers: Frame, as_of: int, keep: Keep) -> Frame:
+def recovery(episodes: Frame, causes: Frame, recovers: Frame, days: Frame, as_of: int, keep: Keep) -> Frame:
     """contracts.FORECASTS of the open episodes, on the basis of their causes.
 
     A cause without a published recovery, a drug that goes on, and what is unexplained add to `unknown_share`: the
@@ -84,17 +84,21 @@ def recovery(episodes: Frame, causes: Frame, recovers: Frame, as_of: int, keep: 
         contracts.EPISODES and contracts.CAUSES.
     recovers : Frame
         `rows`, in the engine.
+    days : Frame
+        `day`: those to tell of, 0 to HORIZON.
     as_of : int
         The minute asked for: day 0.
     keep : callable
         Engine.materialise.
     """
     scope = episodes.filter(col("state") == "open").select("episode_id", "patient_id", "analyte", "last_low")
-    known = _placed(causes.join(scope.select("episode_id", "last_low"), on="episode_id"), recovers, as_of)
+    placed = _placed(causes.join(scope.select("episode_id", "last_low"), on="episode_id"), recovers, as_of)
+    known = keep(placed, "forecast_causes")
     ranked = causes.select("episode_id").unique().with_columns(ranked=lit(True))
     whole = scope.join(ranked, on="episode_id", how="left").join(_mixed(known), on="episode_id", how="left")
     mixed = keep(_said(whole), "forecast_recovery")
-    return nw.concat([_by_day(mixed.filter(col("status") == FORECAST), as_of), _without(mixed, as_of)])
+    told = mixed.filter(col("status") == FORECAST).join(_by_day(known, days), on="episode_id")
+    return nw.concat([_shaped(told.with_columns(basis=lit("causes")), as_of), _without(mixed, as_of)])
 
 
 def _placed(candidates: Frame, recovers: Frame, as_of: int) -> Frame:
@@ -127,20 +131,21 @@ def _odds(days: nw.Expr) -> nw.Expr:
 
 
 def _mixed(known: Frame) -> Frame:
-    """One row an episode: for each day the mixture over its causes, and what it rests on."""
+    """One row an episode: how much of the probability is of known recovery, and what it rests on."""
     return known.group_by("episode_id").agg(
         known_share=col("weight").sum(),
         waiting_share=col("waits").sum(),
-        **{f"{day}": (col("moves") * _recovered(day)).sum() for day in range(HORIZON + 1)},
         **{f"cause_{n}": _at(n, "cause_id") for n in range(1, _NAMED + 1)},
         **{f"source_{n}": _at(n, "source_id") for n in range(1, _NAMED + 1)},
     )
 
 
-def _recovered(day: int) -> nw.Expr:
-    """Recovered by a day, given that the last low count still was low."""
-    odds, lasted = _odds(col("gone") + float(day)), col("lasted")
-    return when(odds > lasted).then((odds - lasted) / (odds + 1.0)).otherwise(lit(0.0))
+def _by_day(known: Frame, days: Frame) -> Frame:
+    """The mixture over the causes on each day: recovered by then, given that the last low count still was low."""
+    odds, lasted = _odds(col("gone") + col("day").cast(nw.Float64)), col("lasted")
+    recovered = when(odds > lasted).then((odds - lasted) / (odds + 1.0)).otherwise(lit(0.0))
+    each = known.join(days, how="cross").with_columns(p_recovered=col("moves") * recovered)
+    return each.group_by("episode_id", "day").agg(p_recovered=col("p_recovered").sum())
 
 
 def _at(place: int, name: str) -> nw.Expr:
@@ -171,16 +176,6 @@ def _listed(name: str) -> nw.Expr:
         for n in range(2, _NAMED + 1)
     ]
     return nw.concat_str([col(f"{name}_1").fill_null(""), *later])
-
-
-def _by_day(mixed: Frame, as_of: int) -> Frame:
-    """A row a day; the days lie side by side so that the causes of an episode are summed once."""
-    same = ("episode_id", "patient_id", "analyte", "status", "unknown_share", "rests_on", "source_id")
-    days = [
-        mixed.select(*same, day=lit(day).cast(nw.Int64), p_recovered=col(f"{day}"), basis=lit("causes"))
-        for day in range(HORIZON + 1)
-    ]
-    return _shaped(nw.concat(days), as_of)
 
 
 def _without(mixed: Frame, as_of: int) -> Frame:
