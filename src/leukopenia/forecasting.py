@@ -12,6 +12,7 @@ from leukopenia.errors import UsageError
 from leukopenia.forecast.model_card import Card, cards_of
 
 if TYPE_CHECKING:
+    from leukopenia.forecast.next_cycle import Course, Scenario
     from leukopenia.forecast.person import Counts
     from leukopenia.forecast.prediction import Forecast, Levels
     from leukopenia.forecast.redrawing import Redraw
@@ -207,6 +208,47 @@ def redraw(count: float, since: tuple[float, float], **options: Any) -> Redraw:
     from leukopenia.forecast import redrawing
 
     return redrawing.redraw(count, since, card(ENDOTOXIN["neutrophils"]), card(ARREST), **options)
+
+
+def scenarios(
+    counts: Counts,
+    regimen: Regimen,
+    model: Models,
+    chosen: Sequence[Scenario | str],
+    *,
+    next_dose: float | None = None,
+    interval: float | None = None,
+    since: float | None = None,
+    standard: str = "ctcae-5.0",
+    **options: Any,
+) -> list[Course]:
+    """What the next cycle may bring, given in several ways; scenarios, never orders.
+
+    Parameters
+    ----------
+    counts : Counts
+    regimen : Regimen
+        The doses so far; the next cycle repeats the last one.
+    model : str, Card, or a sequence of these
+    chosen : sequence of Scenario or str
+        Words such as `same`, `dose=75%`, `delay=7`, `dose=75%,delay=7`; see `leukopenia.forecast.next_cycle.parse`.
+    next_dose : float, optional
+        Hour of the next dose; by default as long after the last cycle as that came after the one before.
+    interval : float, optional
+        Days between two cycles, where only one was given so far.
+    since : float, optional
+        Hour of the first dose of the last cycle: the last dose by default.
+    **options
+        See `leukopenia.forecast.next_cycle.scenarios`, also for errors and the result.
+    """
+    from leukopenia.forecast import next_cycle, prediction
+
+    cards_ = _chosen(model)
+    start = prediction.last_dose(regimen) if since is None else since
+    cycle = next_cycle.planned(regimen, start, next_dose, interval)
+    asked = [next_cycle.parse(one) if isinstance(one, str) else one for one in chosen]
+    found = levels(cards_[0].analyte, standard)
+    return next_cycle.scenarios(counts, regimen, cards_, found, asked, cycle, since=start, **options)
 
 
 def prepare() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from leukopenia.forecasting import redraw as redraw
     from leukopenia.forecasting import replay as replay
     from leukopenia.forecasting import replay_scores as replay_scores
+    from leukopenia.forecasting import scenarios as scenarios
     from leukopenia.forecasting import solve as solve
 
 _PLACES = {
@@ -39,6 +40,7 @@ _PLACES = {
             "redraw",
             "replay",
             "replay_scores",
+            "scenarios",
             "solve",
         ),
         "leukopenia.forecasting",
@@ -60,6 +62,7 @@ __all__ = [
     "redraw",
     "replay",
     "replay_scores",
+    "scenarios",
     "solve",
 ]
 

@@ -187,7 +187,7 @@ def _round(
 ) -> Posterior:
     counts = random.multinomial(draws, shares)
     eta = np.vstack([part.draw(int(n), random) for part, n in zip(mixture, counts, strict=True)])
-    logs, objective = _solved(one, eta, grid, threads)
+    logs, objective = solved(one, eta, grid, threads)
     each = [math.log(s) + part.log_density(eta) for s, part in zip(shares, mixture, strict=True)]
     log_weights = log_posterior(one, objective) - np.logaddexp.reduce(each, axis=0)
     top = log_weights.max()
@@ -207,7 +207,7 @@ def log_posterior(one: Problem, objective: Array) -> Array:
     return np.where(objective < likelihood.HUGE, -0.5 * (objective + constant), -np.inf)
 
 
-def _solved(one: Problem, eta: Array, grid: Array, threads: int) -> tuple[Array, Array]:
+def solved(one: Problem, eta: Array, grid: Array, threads: int) -> tuple[Array, Array]:
     """Log counts (n, T) and objectives (n,) of draws."""
     n = eta.shape[0]
     logs, objective = np.empty((n, grid.size)), np.empty(n)
@@ -228,4 +228,4 @@ def prior(one: Problem, times: Array, draws: int, seed: int = 0, threads: int = 
     random = np.random.Generator(np.random.PCG64(seed))
     eta = random.standard_normal((draws, one.precision.size)) * one.precision**-0.5
     blind = replace(one, times=one.times[:0], y=one.y[:0], below=one.below[:0])
-    return eta, _solved(blind, eta, times, threads)[0]
+    return eta, solved(blind, eta, times, threads)[0]

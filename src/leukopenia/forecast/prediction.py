@@ -178,7 +178,7 @@ def described(
     """What a fit tells, from the points of its curves; see `predict`."""
     gain = found.gain(times, start)
     return replace(
-        _told(found.curves, times, start, levels),
+        tell(found.curves, times, start, levels),
         status=found.status(gain),
         information_gain=gain,
         most_probable=_curve(found.problems[found.best], found.modes[found.best], times),
@@ -259,7 +259,7 @@ def fit(
         posterior.sample(one, at, times, draws, seed + n, threads)
         for n, (one, at) in enumerate(zip(problems, modes, strict=True))
     ]
-    return Fitted(problems, modes, drawn, _chances(drawn), _population(problems, times, seed, threads))
+    return Fitted(problems, modes, drawn, _chances(drawn), population(problems, times, seed, threads))
 
 
 def misfit(one: Problem, at: Mode) -> float:
@@ -347,7 +347,7 @@ def _owners(parts: Sequence[Array]) -> npt.NDArray[np.int64]:
     return np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
-def _population(problems: Sequence[Problem], times: Array, seed: int, threads: int) -> Curves:
+def population(problems: Sequence[Problem], times: Array, seed: int, threads: int) -> Curves:
     """People with this person's covariates whose counts are not known."""
     logs, base = [], []
     for n, one in enumerate(problems):
@@ -382,7 +382,7 @@ def _curve(one: Problem, at: Mode, times: Array) -> Array:
     return np.exp(out)
 
 
-def _told(curves: Curves, times: Array, start: float, levels: Levels) -> Forecast:
+def tell(curves: Curves, times: Array, start: float, levels: Levels) -> Forecast:
     """The forecast as far as it follows from the curves alone."""
     curves = curves.known
     band = markers.weighted_quantiles(curves.logs, curves.weights, BAND)
