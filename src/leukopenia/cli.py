@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leukopenia import cli_forecast, cli_monitor, cli_reference, cli_simulate
+from leukopenia import cli_forecast, cli_monitor, cli_reference, cli_score, cli_simulate
 from leukopenia.cli_options import (
     AsOf,
     EngineName,
@@ -165,6 +165,7 @@ app.command()(cli_monitor.monitor)
 app.command()(cli_reference.reference)
 app.command()(cli_forecast.forecast)
 app.command()(cli_simulate.simulate)
+app.command()(cli_score.score)
 
 
 @app.command()
