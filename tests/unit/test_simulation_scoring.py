@@ -32,7 +32,7 @@ CAUSES = (
     ("e1", "drug:a", 1, 0.6, "exposure"),
     ("e1", "drug:b", 2, 0.3, "exposure"),
     ("e1", "unexplained", 3, 0.1, "unexplained"),
-    ("e2", "drug:b", 1, 0.75, "exposure"),
+    ("e2", "drug:c", 1, 0.75, "exposure"),
     ("e2", "unexplained", 2, 0.25, "unexplained"),
     ("e5", "drug:a", 1, 0.9, "exposure"),
     ("e5", "unexplained", 2, 0.1, "unexplained"),
@@ -93,7 +93,7 @@ def test_sensitivity_stands_by_class_of_cause(made: Score) -> None:
     assert found == {"chemotherapy": (1, 0), "idiosyncratic": (2, 2)}
 
 
-def test_causes_are_scored_against_the_true_one_and_a_hidden_one_is_unexplained(made: Score) -> None:
+def test_causes_are_scored_against_the_true_one_and_a_hidden_one_that_is_not_named_is_unexplained(made: Score) -> None:
     of = row(made.explanation, "all")
     assert (of["episodes"], of["lined_up"], of["top_1"], of["top_3"]) == (2, 1.0, 0.5, 1.0)
     assert of["probability"] == pytest.approx((0.6 + 0.25) / 2)
@@ -101,6 +101,12 @@ def test_causes_are_scored_against_the_true_one_and_a_hidden_one_is_unexplained(
     # (1 - 0.6)^2 + 0.3^2 + 0.1^2 = 0.26, and 0.75^2 + 0.75^2 = 1.125.
     assert of["brier"] == pytest.approx((0.26 + 1.125) / 2)
     assert made.explanation["cause_class"].to_list() == ["all", "idiosyncratic"]
+
+
+def test_a_hidden_cause_that_is_named_all_the_same_is_right() -> None:
+    named = causes((("e2", "drug:b", 1, 0.75, "exposure"), ("e2", "unexplained", 2, 0.25, "unexplained")))
+    of = row(scoring.score(episodes(EPISODES[1:2]), named, truth()).explanation, "all")
+    assert (of["top_1"], of["probability"]) == (1.0, 0.75)
 
 
 def test_a_cause_that_is_no_candidate_was_given_nothing() -> None:
@@ -134,8 +140,8 @@ def test_an_episode_of_two_runs_has_the_cause_of_the_longer() -> None:
     whole = episodes((("e1", "p1", "neutrophils", "2024-01-02", "2024-04-01"),))
     made = scoring.score(whole, causes(CAUSES[:3]), truth())
     assert row(made.detection, "neutrophils")["merged"] == 1
-    # The second run, whose cause is hidden, shares 50 days with it; the first 8.
-    assert row(made.explanation, "all")["probability"] == pytest.approx(0.1)
+    # The second run, of drug:b, shares 50 days with it; the first 8.
+    assert row(made.explanation, "all")["probability"] == pytest.approx(0.3)
 
 
 def test_a_truth_without_causes_scores_detection_alone() -> None:

@@ -74,7 +74,7 @@ def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame) -> 
         contracts.CAUSES.
     truth : DataFrame
         As a simulation writes it, all columns text: `REQUIRED`, and `OPTIONAL` as far as they are there. A row with an
-        empty line is a person without a low run. Of a `hidden` cause the right answer is `unexplained`.
+        empty line is a person without a low run. Where a `hidden` cause is no candidate, `unexplained` is right.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame) -> 
 
 
 def runs_of(truth: pl.DataFrame) -> pl.DataFrame:
-    """The low runs of a truth: run (number), patient_id, line, start, stop (minutes), cause_id, cause_class, right."""
+    """The low runs of a truth: run (number), patient_id, line, start, stop (minutes), cause_id, cause_class, hidden."""
     if missing := [name for name in REQUIRED if name not in truth.columns]:
         raise MappingError(
             f"The truth has no column {', '.join(missing)}.",
@@ -110,9 +110,7 @@ def runs_of(truth: pl.DataFrame) -> pl.DataFrame:
     timed = low.with_columns(start=_minutes(low, "onset"), stop=_minutes(low, "recovery"))
     if timed["start"].null_count():
         raise SourceError("A low run of the truth has no onset.", "", "Give every row with a line an onset.")
-    hidden = _flags(low)
-    right = when(hidden & (col("cause_id") != "")).then(lit(UNEXPLAINED)).otherwise(col("cause_id"))
-    return timed.with_columns(stop=_reach("start", "stop"), right=right).drop("onset", "recovery", "hidden")
+    return timed.with_columns(stop=_reach("start", "stop"), hidden=_flags(low)).drop("onset", "recovery")
 
 
 def _minutes(rows: pl.DataFrame, name: str) -> pl.Series:
@@ -200,15 +198,18 @@ def judged(causes: pl.DataFrame, pairs: pl.DataFrame, runs: pl.DataFrame) -> pl.
         episode_id, cause_id, rank, probability, because, cause_class (of the true cause), happened.
     """
     nearest = pairs.sort("shared", "run", descending=[True, False]).unique("episode_id", keep="first")
-    known = nearest.join(runs.filter(col("right") != "").select("run", "right", "cause_class"), on="run")
-    return causes.join(known.select("episode_id", "right", "cause_class"), on="episode_id").select(
+    known = nearest.join(runs.filter(col("cause_id") != ""), on="run")
+    true = known.select("episode_id", "cause_class", "hidden", true="cause_id")
+    named = col("cause_id") == col("true")
+    unknown = col("hidden") & ~named.any().over("episode_id")
+    return causes.join(true, on="episode_id").select(
         "episode_id",
         "cause_id",
         "rank",
         "probability",
         "because",
         "cause_class",
-        happened=col("cause_id") == col("right"),
+        happened=named | (unknown & (col("cause_id") == UNEXPLAINED)),
     )
 
 
