@@ -109,6 +109,13 @@ def test_a_hidden_cause_that_is_named_all_the_same_is_right() -> None:
     assert (of["top_1"], of["probability"]) == (1.0, 0.75)
 
 
+@pytest.mark.parametrize(("recorded", "probability"), [("yes", 0.0), ("no", 0.1), ("", 0.0)])
+def test_of_a_cause_that_is_not_on_record_unexplained_is_right(recorded: str, probability: float) -> None:
+    other = truth(TRUTH.replace("drug:a", "drug:c")).with_columns(recorded=pl.lit(recorded))
+    of = row(scoring.score(episodes(EPISODES[:1]), causes(CAUSES[:3]), other).explanation, "all")
+    assert of["probability"] == pytest.approx(probability)
+
+
 def test_a_cause_that_is_no_candidate_was_given_nothing() -> None:
     other = truth(TRUTH.replace("drug:a", "drug:c"))
     of = row(scoring.score(episodes(EPISODES[:1]), causes(CAUSES[:3]), other).explanation, "all")

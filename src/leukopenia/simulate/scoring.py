@@ -17,8 +17,8 @@ from polars import col, lit, when
 from leukopenia.errors import MappingError, SourceError
 
 REQUIRED = ("patient_id", "line", "onset", "recovery")
-OPTIONAL = ("cause_id", "cause_class", "hidden")
-"""Columns of a truth: without the last three it tells when counts were low, and not why."""
+OPTIONAL = ("cause_id", "cause_class", "hidden", "recorded")
+"""Columns of a truth: without the last four it tells when counts were low, and not why."""
 
 UNEXPLAINED = "unexplained"
 ALL = "all"
@@ -26,6 +26,7 @@ DECILES = 10
 FLOOR = 0.001
 """The least probability that the log score takes a cause to have been given."""
 
+_YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 _OPEN = 2**62
 _Z = 1.959963984540054
 _TIMES = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
@@ -74,7 +75,8 @@ def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame) -> 
         contracts.CAUSES.
     truth : DataFrame
         As a simulation writes it, all columns text: `REQUIRED`, and `OPTIONAL` as far as they are there. A row with an
-        empty line is a person without a low run. Where a `hidden` cause is no candidate, `unexplained` is right.
+        empty line is a person without a low run. Where a cause that is `hidden` or not `recorded` is no candidate,
+        `unexplained` is right: nothing that is on record did it.
 
     Raises
     ------
@@ -97,7 +99,9 @@ def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame) -> 
 
 
 def runs_of(truth: pl.DataFrame) -> pl.DataFrame:
-    """The low runs of a truth: run (number), patient_id, line, start, stop (minutes), cause_id, cause_class, hidden."""
+    """The low runs of a truth: run (number), patient_id, line, start, stop (minutes), cause_id, cause_class,
+    untold (the explainer cannot know the cause, or the records do not hold it).
+    """
     if missing := [name for name in REQUIRED if name not in truth.columns]:
         raise MappingError(
             f"The truth has no column {', '.join(missing)}.",
@@ -110,7 +114,8 @@ def runs_of(truth: pl.DataFrame) -> pl.DataFrame:
     timed = low.with_columns(start=_minutes(low, "onset"), stop=_minutes(low, "recovery"))
     if timed["start"].null_count():
         raise SourceError("A low run of the truth has no onset.", "", "Give every row with a line an onset.")
-    return timed.with_columns(stop=_reach("start", "stop"), hidden=_flags(low)).drop("onset", "recovery")
+    untold = _flag(low, "hidden", "no") | ~_flag(low, "recorded", "yes")
+    return timed.with_columns(stop=_reach("start", "stop"), untold=untold).drop(REQUIRED[2:], *OPTIONAL[2:])
 
 
 def _minutes(rows: pl.DataFrame, name: str) -> pl.Series:
@@ -127,11 +132,13 @@ def _minutes(rows: pl.DataFrame, name: str) -> pl.Series:
     return read.dt.epoch("s") // 60
 
 
-def _flags(rows: pl.DataFrame) -> pl.Series:
-    words = rows["hidden"].str.strip_chars().str.to_lowercase()
-    if strange := sorted(set(words) - {"", "true", "false", "yes", "no", "1", "0"}):
-        raise SourceError("The column hidden of the truth cannot be read.", f"Found: {strange[0]}.", "Write yes or no.")
-    return words.is_in(["true", "yes", "1"])
+def _flag(rows: pl.DataFrame, name: str, usual: str) -> pl.Series:
+    words = rows[name].str.strip_chars().str.to_lowercase().replace("", usual)
+    if strange := sorted(set(words) - {*_YES, *_NO}):
+        raise SourceError(
+            f"The column {name} of the truth cannot be read.", f"Found: {strange[0]}.", "Write yes or no."
+        )
+    return words.is_in(_YES)
 
 
 def _reach(start: str, stop: str) -> pl.Expr:
@@ -199,9 +206,9 @@ def judged(causes: pl.DataFrame, pairs: pl.DataFrame, runs: pl.DataFrame) -> pl.
     """
     nearest = pairs.sort("shared", "run", descending=[True, False]).unique("episode_id", keep="first")
     known = nearest.join(runs.filter(col("cause_id") != ""), on="run")
-    true = known.select("episode_id", "cause_class", "hidden", true="cause_id")
+    true = known.select("episode_id", "cause_class", "untold", true="cause_id")
     named = col("cause_id") == col("true")
-    unknown = col("hidden") & ~named.any().over("episode_id")
+    unknown = col("untold") & ~named.any().over("episode_id")
     return causes.join(true, on="episode_id").select(
         "episode_id",
         "cause_id",
