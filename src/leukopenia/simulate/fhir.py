@@ -114,7 +114,7 @@ def _bundle(resources: list[Resource]) -> Resource:
 
 def _filled(**fields: Any) -> Resource:
     """A resource without its empty fields; zero is not empty."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {})}
+    return {name: value for name, value in fields.items() if value or value == 0}
 
 
 def _subject(patient_id: str) -> Resource | None:

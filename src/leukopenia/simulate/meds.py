@@ -17,6 +17,7 @@ import pyarrow as pa
 from leukopenia.simulate.catalogue import ATC, ICD10CM, LOINC, RXNORM, SNOMED
 from leukopenia.simulate.growing import Additions, Folder, chosen
 from leukopenia.simulate.records import (
+    MICROSECONDS,
     Condition,
     Drug,
     Encounter,
@@ -52,7 +53,6 @@ STAYS = {
     "emergency": ("ED_REGISTRATION", "ED_OUT"),
     "outpatient": ("VISIT//OUTPATIENT", ""),
 }
-_MICROSECONDS = 60_000_000
 
 
 class Event(NamedTuple):
@@ -85,7 +85,7 @@ def render(hospital: Hospital) -> Additions:
 
 def _table(events: list[Event]) -> pa.Table:
     columns = list(zip(*events, strict=True))
-    times = [None if minute is None else minute * _MICROSECONDS for minute in columns[1]]
+    times = [None if minute is None else minute * MICROSECONDS for minute in columns[1]]
     values = [columns[0], times, *columns[2:6]]
     return pa.table([pa.array(value, field.type) for value, field in zip(values, EVENTS, strict=True)], EVENTS)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from random import Random
 from typing import Any
 
@@ -21,6 +21,7 @@ from leukopenia.simulate.catalogue import ATC, ICD10CM, LOINC, NDC, RXNORM, SNOM
 from leukopenia.simulate.growing import Additions, Folder, chosen
 from leukopenia.simulate.records import (
     DAY,
+    MICROSECONDS,
     Condition,
     Drug,
     Encounter,
@@ -210,12 +211,14 @@ def _table(name: str, rows: Sequence[Row]) -> pa.Table:
     )
 
 
-def _day(minute: int | None) -> date | None:
-    return None if minute is None else moment(minute).date()
+def _day(minute: int | None) -> int | None:
+    """Days since 1970, which is what a date is in Arrow."""
+    return None if minute is None else minute // DAY
 
 
-def _timed(minute: int | None, precision: str) -> datetime | None:
-    return moment(minute) if minute is not None and precision == "minute" else None
+def _timed(minute: int | None, precision: str = "minute") -> int | None:
+    """Microseconds since 1970."""
+    return minute * MICROSECONDS if minute is not None and precision == "minute" else None
 
 
 def _person(person: Person) -> Row:
@@ -226,7 +229,7 @@ def _person(person: Person) -> Row:
         *((born.month, born.day) if known in ("day", "minute") else (None,) * 2),
     ]
     key, sex = number(person.patient_id), SEXES.get(person.sex, 0)
-    return [key, sex, *parts, born if known == "minute" else None, 0, 0, person.patient_id, person.sex[:1].upper()]
+    return [key, sex, *parts, _timed(person.birth, known), 0, 0, person.patient_id, person.sex[:1].upper()]
 
 
 def _periods(hospital: Hospital) -> list[Row]:
@@ -249,7 +252,7 @@ def _periods(hospital: Hospital) -> list[Row]:
 
 def _visit(stay: Encounter) -> Row:
     end = stay.start if stay.end is None else stay.end
-    span = (_day(stay.start), moment(stay.start), _day(end), None if stay.end is None else moment(end))
+    span = (_day(stay.start), _timed(stay.start), _day(end), _timed(stay.end))
     return [number(stay.patient_id), VISITS[stay.setting], *span, EHR]
 
 
@@ -304,10 +307,10 @@ def _soil(rows: dict[str, list[Row]], rng: Random) -> dict[str, int]:
     for row in units:
         row[place["unit_source_value"]] = None
     for row in clocks:
-        row[place["measurement_time"]] = f"{row[place['measurement_datetime']]:%H:%M:%S}"
+        row[place["measurement_time"]] = f"{moment(row[place['measurement_datetime']] // MICROSECONDS):%H:%M:%S}"
         row[place["measurement_datetime"]] = None
     measured += [list(row) for row in copies]
-    rows["death"].append([0, VALID[0], EHR])
+    rows["death"].append([0, 0, EHR])
     return {
         "unit_concept_alone": len(units),
         "time_apart": len(clocks),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 DAY = 1440
+MICROSECONDS = 60_000_000
+"""Of a minute."""
 EPOCH = datetime(1970, 1, 1)
 LINES = ("wbc", "neutrophils", "lymphocytes", "platelets", "haemoglobin")
 """The blood lines of which the truth speaks."""
