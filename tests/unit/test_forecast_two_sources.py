@@ -50,6 +50,20 @@ def test_palbociclib(here: dict[str, float], there: dict[str, float]) -> None:
     assert worst(found, second.palbociclib(there, [(t, 125.0) for t in DAILY], TIMES)) < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("card", "regimen", "day"),
+    [
+        ("vanhasselt2013-eribulin", Regimen([0.0, 168.0], 2.2, 0.1), 13),
+        ("lemarouille2021-palbociclib", Regimen([24.0 * day for day in range(21)], 125.0), 24),
+    ],
+)
+def test_the_nadir_falls_on_the_day_that_others_report(card: str, regimen: Regimen, day: float) -> None:
+    """Eribulin: as in the row of its cause. Palbociclib: the model of Courlet 2022, from its abstract."""
+    grid = np.arange(0.0, 841.0, 2.0)
+    counts = lk.forecast.solve(card, regimen, grid)
+    assert abs(grid[counts.argmin()] / 24.0 - day) < 1.5
+
+
 def test_equal_rates_of_absorption_and_elimination_have_a_curve_too() -> None:
     near = [lk.forecast.solve("lemarouille2021-palbociclib", Regimen(DAILY, 125.0), TIMES, {"ka": k}) for k in _NEAR]
     assert worst(near[0], near[1]) < 1e-5
