@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from leukopenia import forecasting, knowledge
+from leukopenia import forecast_hazards, forecasting, knowledge
 from leukopenia.forecast import prediction
 from leukopenia.forecast.model_card import CLASS_PRIOR, why_not
 from leukopenia.forecast_case import Case, Count, inputs
@@ -70,6 +70,7 @@ def answer(case: Case) -> Row:
         "basis": _basis(case),
         **told,
         "published": [_published(row) for row in _rows(case)],
+        "hazards": forecast_hazards.told(case.person),
         "outside": list(case.outside),
         "missing": [*case.missing, *unknown],
         "sources": sources,
@@ -198,6 +199,7 @@ def lines(told: Row) -> list[str]:
     elif told["status"] != prediction.NO_FIT:
         made += ["", *_markers(told), "", *_table(told)]
     made += ["", *_as_published(told)] if told["published"] else []
+    made += ["", *forecast_hazards.lines(told["hazards"])] if told["hazards"] else []
     if told["missing"]:
         made += ["", "What was missing:", *(f"  - {note}" for note in told["missing"])]
     if told["cards"]:
@@ -232,7 +234,8 @@ def _head(told: Row) -> Iterator[str]:
     analyte = ANALYTES.get(told["analyte"], told["analyte"])
     if told["danger"]:
         yield told["danger"]
-    yield f"{told['patient_id']}: {analyte} under {', '.join(told['drugs'])}, as of {told['as_of'][:10]}"
+    drugs = told["drugs"] or dict.fromkeys(row["drug"] for row in told["hazards"])
+    yield f"{told['patient_id']}: {analyte} under {', '.join(drugs)}, as of {told['as_of'][:10]}"
     yield told["note"]
     if told["day_0"]:
         gone = max(math.floor(told["as_of_day"]), 0)
@@ -263,13 +266,17 @@ def _used(told: Row) -> Iterator[str]:
 def _counted(counts: Sequence[Row]) -> str:
     if not counts:
         return "No count of this cycle"
+    cycle = "" if counts[-1]["day"] is None else " of this cycle"
     last = counts[-1]
     sign = "below " if last["below"] else ""
     many = "1 count" if len(counts) == 1 else f"{len(counts)} counts"
-    return f"{many} of this cycle, the last {sign}{last['value']:g} on {last['time'][:10]}"
+    return f"{many}{cycle}, the last {sign}{last['value']:g} on {last['time'][:10]}"
 
 
 def _no_card(told: Row) -> Iterator[str]:
+    if not told["drugs"]:
+        yield f"No chemotherapy is on record as given, so that no nadir is forecast. {_counted(told['counts'])}."
+        return
     yield f"Status: {NO_CARD} - no forecast, for no number is invented."
     yield f"{_counted(told['counts'])}. What can be said is that value, and the day."
     usable = [row for row in told["available"] if not row["why_not"]]

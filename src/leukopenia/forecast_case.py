@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from leukopenia import forecasting, knowledge
+from leukopenia import forecast_hazards, forecasting, knowledge
 from leukopenia.errors import UsageError
 from leukopenia.forecast.model_card import CLASS_PRIOR, Card, why_not
 from leukopenia.forecast.person import Counts
@@ -122,6 +122,8 @@ def case(person: Person, asked: Asked, policy: Policy) -> Case:
         No treatment is on record, doses lack what a forecast needs, or two drugs of the cycle have a card.
     """
     person = _with_planned(person, asked.regimen, policy)
+    if _on_rare_drug_alone(person, asked):
+        return _without_card(person, (), asked, policy)
     chosen = _chosen(asked)
     drugs = (chosen.drug,) if chosen else _drugs(person, asked, policy)
     cards = [chosen] if chosen else [card for drug in drugs for card in _verified(drug, asked.analyte)]
@@ -140,6 +142,12 @@ def _with_planned(person: Person, file: RegimenFile, policy: Policy) -> Person:
     """Without a day that was asked for, a dose in the file may lie after the last day of the source."""
     last = max((dose.minute for dose in file.doses), default=0)
     return person if policy.as_of is not None else replace(person, as_of=max(person.as_of, last))
+
+
+def _on_rare_drug_alone(person: Person, asked: Asked) -> bool:
+    """Without chemotherapy, a person on a drug that acts on few people is told of its hazard."""
+    named = asked.card or asked.regimen.drug or asked.regimen.doses
+    return not named and not person.given("chemotherapy") and bool(forecast_hazards.begun(person))
 
 
 def _drugs(person: Person, asked: Asked, policy: Policy) -> tuple[str, ...]:

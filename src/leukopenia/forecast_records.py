@@ -43,7 +43,8 @@ class Person:
     counts : sequence of rows of contracts.COUNTS
         Neutrophils and white cells.
     exposures : sequence of rows of contracts.EXPOSURES
-        Each administration by itself; only drugs of the groups chemotherapy and g_csf.
+        Each administration by itself; only drugs of the groups chemotherapy and g_csf, and of one person alone those
+        of hazards.csv.
     as_of : int
         The minute the question is asked for.
     """
@@ -154,7 +155,8 @@ def _harmonised(
 def _person(made: Harmonised, opened: Engine, patient: str, policy: Policy) -> Person:
     counts = opened.materialise(made.counts, "counts")
     as_of = monitoring.day_asked_for(policy, opened, made.exposures, counts)
-    groups = sorted(drugs_of("chemotherapy") | drugs_of("g_csf"))
+    rare = {drug for row in knowledge.load()["hazards"] for drug in row["drug"].split(";")}
+    groups = sorted(drugs_of("chemotherapy") | drugs_of("g_csf") | rare)
     lines = _rows(opened, counts.filter(col("analyte").is_in(list(ANALYTES))), patient, "minute", as_of)
     given = _rows(opened, made.exposures.filter(col("ingredient").is_in(groups)), patient, "start", as_of)
     people = opened.collect(_mine(made.patients, patient)).to_dicts()

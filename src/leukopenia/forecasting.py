@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from leukopenia import knowledge
+from leukopenia.contracts import Rows
 from leukopenia.errors import UsageError
 from leukopenia.forecast.model_card import Card, cards_of
 
 if TYPE_CHECKING:
+    from leukopenia.forecast.incidence import Hazard
     from leukopenia.forecast.next_cycle import Course, Scenario
     from leukopenia.forecast.person import Counts
     from leukopenia.forecast.prediction import Forecast, Levels
@@ -83,6 +85,49 @@ def priors(drugs: Iterable[str]) -> tuple[Card, ...]:
 
     names = nadir_priors.chosen(drugs, knowledge.load())
     return tuple(prior(name) for name in names)
+
+
+def ingredient(name: str) -> str:
+    """The id of an ingredient by its name, a brand or the id itself; what is not known stays as it is."""
+    names = {row["name"]: row["ingredient"] for row in knowledge.load()["ingredient_names"]}
+    plain = name.removeprefix("drug:")
+    return names.get(plain, f"drug:{plain}")
+
+
+def hazard(drug: str, day: float, horizon: float = 28.0) -> list[Hazard]:
+    """How probable is a fall of the counts in the next days, on a drug that acts on few people?
+
+    Parameters
+    ----------
+    drug : str
+        Name, brand or id of the ingredient.
+    day : float
+        Days since it was begun, without the event so far.
+    horizon : float
+        Days ahead.
+
+    Returns
+    -------
+    list of leukopenia.forecast.incidence.Hazard
+        What each study says, conflicts included; empty where no incidence by time is known.
+
+    Raises
+    ------
+    UsageError
+        A day below 0, or no day ahead.
+    """
+    from leukopenia.forecast import incidence as room
+
+    return room.hazard(ingredient(drug), day, horizon, _hazards())
+
+
+@cache
+def _hazards() -> Rows:
+    from leukopenia.forecast import incidence as room
+
+    rows = knowledge.load()["hazards"]
+    room.check(rows)
+    return rows
 
 
 def solve(

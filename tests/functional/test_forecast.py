@@ -29,7 +29,7 @@ covariates: {prior_therapy: no}
 KEYS = {
     *("patient_id", "as_of", "as_of_day", "danger", "note", "analyte", "unit", "drugs", "day_0", "doses", "counts"),
     *("covariates", "standard", "grade_below", "basis", "status", "information_gain", "cards", "markers", "curve"),
-    *("grades", "ready", "draws", "published", "outside", "missing", "sources", "available"),
+    *("grades", "ready", "draws", "published", "hazards", "outside", "missing", "sources", "available"),
 }
 
 
@@ -260,6 +260,19 @@ def test_a_drug_without_a_card_gets_a_class_prior_of_published_nadir_days(tmp_pa
     assert found["doses"][0]["amount"] is None, "the dose plays no part"
     drawn = succeeds("forecast", labs, "--patient", "7", "--regimen", file, "--plot", tmp_path / "own.svg")
     assert drawn and "2026-01-05 09:00: treatment" in (tmp_path / "own.svg").read_text(encoding="utf-8")
+
+
+def test_a_person_on_clozapine_is_told_the_published_hazard(tmp_path: Path) -> None:
+    source = hospital(tmp_path, ("clozapine", "2026-01-05T09:00", None, 100.0, "mg"))
+    found = told(source, "--as-of", "2026-01-12")
+    assert (found["basis"], found["drugs"], found["day_0"]) == ("none", [], None)
+    (hazard,) = found["hazards"]
+    assert (hazard["drug"], hazard["since"], hazard["study"]) == ("clozapine", "2026-01-05 09:00", "alvir1993")
+    assert hazard["low"] < hazard["probability"] < hazard["high"] and not hazard["happened"]
+    said = succeeds("forecast", source, "--patient", "7", "--as-of", "2026-01-12")
+    assert "7: neutrophils under clozapine, as of 2026-01-12" in said
+    assert "On clozapine since 2026-01-05, 8 days. Of people who have been free of it so far:" in said
+    assert "agranulocytosis: 0.21 % (0.16 to 0.25 %) within the next 28 days [alvir1993, computed]" in said
 
 
 def test_a_drug_that_is_listed_as_harmless_to_counts_gets_no_curve(tmp_path: Path, labs: Path) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from leukopenia.forecast.regimen import Series as Series
     from leukopenia.forecasting import card as card
     from leukopenia.forecasting import cards as cards
+    from leukopenia.forecasting import hazard as hazard
     from leukopenia.forecasting import population as population
     from leukopenia.forecasting import predict as predict
     from leukopenia.forecasting import prepare as prepare
@@ -32,6 +33,7 @@ _PLACES = {
         (
             "card",
             "cards",
+            "hazard",
             "population",
             "predict",
             "prepare",
@@ -54,6 +56,7 @@ __all__ = [
     "Series",
     "card",
     "cards",
+    "hazard",
     "population",
     "predict",
     "prepare",

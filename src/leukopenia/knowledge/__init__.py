@@ -40,6 +40,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "criteria": ("standard", "analyte", "direction", "grade", "bound", "age_unit", "age_from"),
     "febrile_neutropenia": ("definition",),
     "forecast_levels": ("analyte", "level", "value"),
+    "hazards": ("study", "drug", "outcome", "from_day"),
     "ingredient_names": ("name",),
     "ingredients": ("id",),
     "instrument_verdicts": ("instrument", "verdict"),
