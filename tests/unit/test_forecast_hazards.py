@@ -86,6 +86,14 @@ def test_the_spans_of_clozapine_add_to_the_published_cumulative_incidence() -> N
     assert lk.forecast.hazard("clozapine", 0, 548)[0].probability == pytest.approx(0.0091, abs=5e-5)
 
 
+def test_thionamides_are_told_by_three_studies_and_carbimazole_by_the_review_alone() -> None:
+    studies = [one.study for one in lk.forecast.hazard("methimazole", 10)]
+    assert studies == ["desc2023", "desc2023", "nakamura2013", "vicente2017"]
+    (review,) = lk.forecast.hazard("carbimazole", 0, 84)
+    assert (review.low, review.high) == pytest.approx((0.885 * 0.002, 0.885 * 0.005), rel=0.01)
+    assert review.probability == pytest.approx(0.885 * math.sqrt(0.002 * 0.005), rel=0.01)
+
+
 def test_a_name_that_no_study_speaks_of_has_no_hazard() -> None:
     assert lk.forecast.hazard("paracetamol", 10) == []
 
