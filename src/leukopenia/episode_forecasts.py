@@ -1,4 +1,4 @@
-"""Open episodes -> forecasts: with a verified card and known doses one person at a time, the others as tables.
+"""Open episodes -> forecasts: after chemotherapy one person at a time, by a card or nadir days; the others as tables.
 
 A person costs some fifty milliseconds of processor time, so that persons with a card are taken in batches, on all
 processors, and no more of them than the policy says. A source without such persons pays one small query.
@@ -19,12 +19,12 @@ from narwhals.stable.v2 import col, when
 
 from leukopenia import contracts, forecasting
 from leukopenia.contracts import Knowledge
-from leukopenia.contracts.forecasted import CARD, NONE
+from leukopenia.contracts.forecasted import CARD, NADIR_PRIOR, NONE
 from leukopenia.engine import Engine, Frame
 from leukopenia.errors import UsageError
 from leukopenia.forecast import recovery
 from leukopenia.forecast.model_card import why_not
-from leukopenia.forecast_records import AT_ONCE, HORIZON, Person, persons_of
+from leukopenia.forecast_records import AT_ONCE, HORIZON, Person, drugs_of, persons_of
 from leukopenia.harmonising import Harmonised, polars_type
 from leukopenia.policy import Policy
 
@@ -82,7 +82,7 @@ def forecast(
     as_of : int
         The minute the forecasts are made at.
     progress : callable
-        Told how many persons with a card are done.
+        Told how many persons are done.
     """
     still_open = episodes.filter(col("state") == "open")
     found = _by_card(still_open, limited, made, engine, policy, as_of, progress)
@@ -130,20 +130,20 @@ def _by_card(
     most = int(policy.number("forecast.persons"))
     chosen = rows["patient_id"].unique(maintain_order=True)
     left_out = rows.filter(pl.col("patient_id").is_in(chosen[most:].implode()))
-    found.reasons |= dict.fromkeys(left_out["episode_id"], f"left out: more than {most} persons with a card")
+    found.reasons |= dict.fromkeys(left_out["episode_id"], f"left out: more than {most} persons after chemotherapy")
     chosen = chosen[:most]
     for first in range(0, len(chosen), AT_ONCE):
-        progress(f"forecasts by card, {first} of {len(chosen)} persons")
+        progress(f"forecasts, {first} of {len(chosen)} persons")
         batch = rows.filter(pl.col("patient_id").is_in(chosen[first : first + AT_ONCE].implode()))
         _tell(batch, limited, made, engine, policy, as_of, found)
     return found
 
 
 def _with_card(still_open: Frame, exposures: Frame, as_of: int) -> Frame:
-    """Open episodes of persons who lately got a drug of which a verified card tells the line."""
+    """Open episodes of persons who lately got chemotherapy, of lines that a card may tell."""
     usable = [card for card in forecasting.cards().values() if not why_not(card)]
     given = exposures.filter(
-        col("ingredient").is_in(sorted({f"drug:{card.drug}" for card in usable})),
+        col("ingredient").is_in(sorted(drugs_of("chemotherapy") | {f"drug:{card.drug}" for card in usable})),
         col("status") != "ordered",
         col("start") <= as_of,
         col("end") >= as_of - HORIZON * _DAY,
@@ -206,7 +206,9 @@ def _rows(episode: Row, found: Case, days: Sequence[int]) -> tuple[list[Row], li
     points = prediction.grid(given.since, HORIZON)
     times = np.union1d(points, asked)
     levels = forecasting.levels(found.analyte, STANDARD)
-    fitted = prediction.fit(given.counts, given.regimen, found.cards, times, draws=DRAWS, threads=1)
+    fitted = prediction.fit(
+        given.counts, given.regimen, found.cards, times, draws=DRAWS, threads=1, unverified=found.prior
+    )
     shape = fitted.at(np.isin(times, points))
     told = prediction.described(shape, points, given.since, levels, found.cards, given.regimen)
     common = _common(episode, found, told)
@@ -219,7 +221,7 @@ def _rows(episode: Row, found: Case, days: Sequence[int]) -> tuple[list[Row], li
 def _common(episode: Row, found: Case, told: Forecast) -> Row:
     return {
         **{name: episode[name] for name in ("episode_id", "patient_id", "analyte")},
-        "basis": CARD,
+        "basis": NADIR_PRIOR if found.prior else CARD,
         "status": told.status,
         "rests_on": ";".join(told.cards),
         "source_id": ";".join(told.sources),

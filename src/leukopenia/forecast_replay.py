@@ -43,7 +43,7 @@ def cycles(person: Person, asked: Asked, policy: Policy) -> Cycles:
         except UsageError as error:
             reasons.append(": ".join(part.rstrip(".") for part in (error.problem, error.found) if part))
             continue
-        if not found.cards:
+        if not found.cards or found.prior:
             reasons.append("no verified card")
         elif found.day_0 == first:
             made.append(found)

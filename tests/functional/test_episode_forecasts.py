@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from commands import succeeds, text
+from polars.testing import assert_frame_equal
 from test_forecast import LABS, hospital
 
 import leukopenia as lk
@@ -68,7 +69,7 @@ def test_every_engine_tells_the_same(treated: Path, engine: str) -> None:
     if engine == "spark":
         pytest.importorskip("pyspark", reason="PySpark is not installed")
     for one, other in zip(tables(treated), tables(treated, engine), strict=True):
-        assert one.sort(*one.columns[:2]).equals(other.sort(*other.columns[:2]))
+        assert_frame_equal(one, other, abs_tol=1e-9)
 
 
 def test_without_doses_the_reason_stands_there(tmp_path: Path) -> None:
@@ -76,6 +77,13 @@ def test_without_doses_the_reason_stands_there(tmp_path: Path) -> None:
     row = forecasts.filter(analyte="neutrophils").row(0, named=True)
     assert row["basis"] != "card"
     assert markers.is_empty()
+
+
+def test_a_drug_without_a_card_rests_on_published_nadir_days(tmp_path: Path) -> None:
+    _, forecasts, markers = tables(hospital(tmp_path, ("Carboplatin", "2026-01-05T09:00", None, None, "")))
+    rows = forecasts.filter(analyte="neutrophils")
+    assert set(rows["basis"]) == {"nadir prior"} and rows["source_id"][0]
+    assert rows["median"].is_not_null().all() and "nadir_day" in set(markers["marker"])
 
 
 def test_a_growth_factor_that_no_card_knows_stands_beside_the_numbers(tmp_path: Path) -> None:
@@ -87,7 +95,7 @@ def test_a_growth_factor_that_no_card_knows_stands_beside_the_numbers(tmp_path: 
 
 def test_no_more_persons_than_the_policy_says(treated: Path) -> None:
     _, forecasts, _ = tables(treated, **{"forecast.persons": 0})
-    assert "card" not in set(forecasts["basis"])
+    assert not {"card", "nadir prior"} & set(forecasts["basis"])
 
 
 def test_what_is_closed_or_never_began_has_no_rows(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ FORECASTS = Table(
 
 FORECAST_MARKERS = Table(
     "forecast_markers",
-    "open episode forecast by a card x marker",
+    "open episode forecast by a card or nadir days x marker",
     ("episode_id", "marker"),
     (
         text("episode_id", "the episode"),

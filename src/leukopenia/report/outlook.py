@@ -16,13 +16,15 @@ from leukopenia.report.words import ANALYTES, SEVERITIES, comparator, day, numbe
 RESEARCH = "Research use only: it supports a professional's judgement and is no order."
 DAY = 1440
 _TOLD_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 28, 35, 42)
-_CARD = "card"
+_BY_CAUSES = "causes"
 _READY = (("1.0", (3, 4)), ("1.5", (2, 3, 4)))
 """A count at or above a cut-off of CTCAE 5.0 is one that has none of these grades."""
 
 _BASES = {
     "card": "a model of the drug, fitted to this person's counts",
-    "nadir prior": "nadir days published for the drug; the counts of this person do not enter",
+    "nadir prior": (
+        "nadir days published for the drug or its class, not a model of it: the depth is assumed until counts tell"
+    ),
     "causes": "the usual recovery from the causes named above, weighed by their probabilities",
 }
 
@@ -190,7 +192,7 @@ def _when(marker: Row) -> str:
 
 def _causes(days: list[Row], found: Explanation, words: Words) -> Iterator[str]:
     """On which causes the recovery rests, and how much is unknown."""
-    if days[0]["basis"] == _CARD:
+    if days[0]["basis"] != _BY_CAUSES:
         return
     named = {row["cause_id"]: row for row in found.causes}
     shares = [
