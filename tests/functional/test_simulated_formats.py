@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from commands import command, environment, fails, succeeds, table, whole
 import leukopenia as lk
 from leukopenia import api, knowledge, simulate, simulating
 from leukopenia.engine import open_engine
-from leukopenia.simulate import Departures, Hospital, Result
+from leukopenia.simulate import Departures, Hospital, Result, Truth
 
 FORMATS = tuple(simulate.FORMATS)
 CLEAN = Departures(shifted=False, hidden=False, missing=False, wrong=False)
@@ -148,6 +149,48 @@ def test_a_clean_world_gives_the_same_counts_and_episodes_as_in_fhir(told_of: An
         ours, theirs = told_of(kind, format)[name], told_of(kind, "fhir")[name]
         assert ours.height > 100
         assert ours.equals(theirs), (name, [c for c in ours.columns if not ours[c].equals(theirs[c])])
+
+
+# --- the truth, through the dirt of each format
+
+
+@pytest.fixture(scope="module")
+def found_in(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The deep falls of a hospital with all its dirt, and which of them `run` finds in a format."""
+    dirt_alone = replace(CLEAN, wrong=True)
+    hospital = simulate.block(range(1, 201), 7, knowledge.load(), dirt_alone)
+    falls = [run for run in hospital.truth if run.line == "neutrophils" and run.nadir is not None and run.nadir < 1.0]
+
+    @cache
+    def found(format: str) -> tuple[list[Truth], set[Truth]]:
+        folder = simulate.write(hospital, tmp_path_factory.mktemp("dirty") / format, format)
+        with lk.run(folder, policy={"context": "general"}, engine="polars") as result:
+            episodes = comparable(result.tables["episodes"], format).filter(analyte="neutrophils")
+        return falls, {run for run in falls if _is_one_of(run, episodes)}
+
+    def of(format: str) -> tuple[list[Truth], set[Truth]]:
+        # Of a person who takes drugs a table without drugs cannot tell which counts belong to which course.
+        drugless = {person.patient_id for person in hospital.persons} - {drug.patient_id for drug in hospital.drugs}
+        falls, those = found(format)
+        return [run for run in falls if format != "csv" or run.patient_id in drugless], those
+
+    return of
+
+
+def _is_one_of(run: Truth, episodes: pl.DataFrame) -> bool:
+    at = int((datetime.fromisoformat(run.nadir_time) - datetime(1970, 1, 1)).total_seconds() // 60)
+    person = pl.col("patient_id") == int(run.patient_id.rpartition("-")[2])
+    during = episodes.filter(person, pl.col("onset") <= at, pl.col("last_low") >= at)
+    return len(during) == 1 and abs(during["nadir"][0] - (run.nadir or 0.0)) < 1e-6
+
+
+@pytest.mark.parametrize("format", ["omop", "meds", "csv"])
+def test_a_deep_fall_that_is_found_in_fhir_is_found_in_every_format(found_in: Any, format: str) -> None:
+    falls, in_format = found_in(format)
+    _, in_fhir = found_in("fhir")
+    assert len(falls) > (30 if format != "csv" else 2)
+    assert [run for run in falls if run in in_fhir and run not in in_format] == []
+    assert len(in_fhir) > 30
 
 
 # --- the same bytes, all or nothing
