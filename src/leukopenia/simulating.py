@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -111,7 +112,9 @@ def _apart(order: Order, batches: list[range], jobs: int) -> Iterator[Additions]
     """Blocks from other processes, in order; no more than two for each of them are under way."""
     waiting: deque[Future[Additions]] = deque()
     # A fork would copy the threads of the table engines in whatever state they are.
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _left_to_the_parent)
+    context = get_context("spawn")
+    tied, lifeline = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(jobs, context, _tie, (tied,))
     try:
         for members in batches:
             waiting.append(pool.submit(_made, order, members))
@@ -119,20 +122,22 @@ def _apart(order: Order, batches: list[range], jobs: int) -> Iterator[Additions]
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BaseException:
+        lifeline.close()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+        lifeline.close()
 
 
-def _left_to_the_parent() -> None:
-    """Only the first process answers an interrupt from the keyboard; the others end when it is gone, even if killed."""
+def _tie(lifeline: Connection) -> None:
+    """Only the first process answers an interrupt from the keyboard; the others end with it, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_the_parent, daemon=True).start()
+    Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 
-def _end_with_the_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
+def _end_with(lifeline: Connection) -> None:
+    lifeline.poll(None)
     os._exit(1)
 
 

@@ -236,7 +236,7 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, sign: signal.S
         stderr=subprocess.PIPE,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    while run.poll() is None and not list(tmp_path.glob(".hospital.making-*/*.parquet")):
+    while run.poll() is None and not list(tmp_path.glob(".hospital.making-*/*")):
         time.sleep(0.05)
     run.send_signal(sign)
     # The pipe ends when the last of the processes has ended.
