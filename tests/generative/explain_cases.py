@@ -72,6 +72,7 @@ POLICIES: tuple[tuple[tuple[str, str], ...], ...] = (
         ("explain.doubt", "0.9"),
         ("explain.chronic_share", "1"),
         ("explain.window_doubt", "0.5"),
+        ("explain.untold_rate", "0"),
     ),
 )
 """The knowledge of a case goes by its policy: number n of both."""

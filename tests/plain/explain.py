@@ -71,7 +71,8 @@ def _candidates(episode: Row, found: list[Row], tables: Tables, knowledge: Knowl
     drugs = list(_exposed(episode, tables, knowledge, policy))
     suggested = _suggested(found, knowledge, policy)
     standing = {cause for cause, row in knowledge["cause"].items() if row["always"] == "yes"}
-    unexplained = _log_background(_number(policy, "unexplained_share"), policy)
+    rate = _number(policy, "unexplained_share") * _number(policy, "background_rate") + _number(policy, "untold_rate")
+    unexplained = _number(policy, "prior_scale") * math.log(rate)
     for part in (
         drugs,
         _combination(drugs, knowledge, policy),

@@ -192,5 +192,6 @@ def _line_up(
 
 
 def _unexplained(policy: Policy) -> float:
-    """How often, in the reference window, a count falls for no reason on record."""
-    return policy.number("explain.unexplained_share") * policy.number("explain.background_rate")
+    """How often, in the reference window, a count falls for no reason, or for one that is not on record."""
+    found_nothing = policy.number("explain.unexplained_share") * policy.number("explain.background_rate")
+    return found_nothing + policy.number("explain.untold_rate")
