@@ -76,7 +76,7 @@ def _row(person: Person, one: Hazard, start: int) -> Row:
         "basis": one.basis,
         "study": one.study,
         "source_id": one.source_id,
-        "citation": knowledge.citation(one.source_id),
+        "citation": "; ".join(knowledge.citation(source) for source in one.source_id.split(";")),
         "notes": list(one.notes),
     }
 

@@ -168,3 +168,8 @@ def test_what_has_happened_has_no_hazard() -> None:
     assert any("it has happened on this course" in line for line in forecast_hazards.lines([row]))
     (fine,) = forecast_hazards.told(person(record(0, 120), low=0.9))
     assert not fine["happened"]
+
+
+def test_every_source_of_a_row_is_cited() -> None:
+    rows = forecast_hazards.told(person(record(0, 120, drug="carbimazole"), day=10))
+    assert "Vicente" in rows[0]["citation"] and "114 cases" in rows[0]["citation"]
