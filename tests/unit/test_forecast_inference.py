@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 import leukopenia as lk
 from leukopenia.errors import UsageError
@@ -104,6 +105,26 @@ def test_draws_have_the_exact_moments_and_evidence() -> None:
     assert found.weights @ (found.eta[:, 0] - average) ** 2 == pytest.approx(variance, rel=0.03)
     assert found.log_evidence == pytest.approx(evidence, abs=0.01)
     assert found.effective > 10_000
+
+
+def test_a_proposal_is_a_t_along_each_column_of_its_factor() -> None:
+    factor = np.array([[0.5, 0.0], [0.3, 0.2]])
+    made = posterior.Proposal(np.array([1.0, -2.0]), factor)
+    draws = made.draw(4000, np.random.default_rng(2))
+    z = np.linalg.solve(factor, (draws - made.mean).T)
+    assert made.log_density(draws) == pytest.approx(t(4).logpdf(z).sum(axis=0) - math.log(0.5 * 0.2), abs=1e-9)
+    at = np.array([0.001, 0.05, 0.3, 0.5, 0.95, 0.999])
+    for own in z:
+        assert [(own <= x).mean() for x in t(4).ppf(at)] == pytest.approx(at, abs=1e-3)
+
+
+def test_points_spread_evenly_leave_no_hole_and_no_heap() -> None:
+    points = posterior.spread_evenly(4096, 3, np.random.default_rng(4))
+    boxes = np.bincount((points * 8).astype(int) @ [64, 8, 1], minlength=512)
+    assert boxes.min() >= 4
+    assert boxes.max() <= 13
+    other = posterior.spread_evenly(4096, 3, np.random.default_rng(5))
+    assert (points != other).all()
 
 
 def test_a_bad_start_is_noticed_and_mended() -> None:
