@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from leukopenia.forecast_case import Asked
     from leukopenia.forecast_records import Person
     from leukopenia.policy import Policy
+    from leukopenia.regimen_file import RegimenFile
 
 _ANALYTES = ("", "neutrophils", "wbc")
 
@@ -39,8 +40,12 @@ def forecast(
     card: Annotated[str, typer.Option(help="One model card; default: all verified cards of the drug.")] = "",
     analyte: Annotated[str, typer.Option(help="neutrophils or wbc; default: what the card is of.")] = "",
     replay: Annotated[
-        bool, typer.Option("--replay", help="Score forecasts of past days; without --patient: all.")
+        bool, typer.Option("--replay", help="Score forecasts of past days; without --patient: everybody.")
     ] = False,
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="The next cycle: same, dose=75%, delay=7, g-csf; several with commas.")
+    ] = None,
+    next_dose: Annotated[str, typer.Option("--next", help="The day or time of the next dose, for --scenario.")] = "",
     as_of: AsOf = "",
     plot: Annotated[Path | None, typer.Option(help="Draw the forecast: a new file, .svg.")] = None,
     policy: PolicyFile = None,
@@ -61,7 +66,8 @@ def forecast(
     if replay:
         told, lines = _replayed(sources, patient, asked, chosen, reading)
     else:
-        told, lines = _told(sources, patient, asked, chosen, reading)
+        planned = _planned(scenario or [], next_dose, given)
+        told, lines = _told(sources, patient, asked, chosen, reading, planned)
     if plot is not None and not replay:
         _draw(told, plot)
     for line in [json.dumps(told, ensure_ascii=False)] if as_json else lines(told):
@@ -79,15 +85,40 @@ Answer = tuple[dict[str, Any], Callable[[dict[str, Any]], Iterable[str]]]
 """What was found, and what puts it into lines."""
 
 
-def _told(sources: list[Path], patient: str, asked: Asked, policy: Policy, reading: dict[str, Any]) -> Answer:
-    from leukopenia import forecast_answer, forecast_case, forecast_records
+Planned = tuple[list[Any], int | None]
+"""Scenarios of the next cycle, and its minute where that was said."""
+
+
+def _planned(words: list[str], next_dose: str, file: RegimenFile) -> Planned:
+    from leukopenia import forecast_scenarios, regimen_file
+
+    return forecast_scenarios.asked(words, file), regimen_file.minute_of(next_dose) if next_dose else file.next
+
+
+def _told(
+    sources: list[Path], patient: str, asked: Asked, policy: Policy, reading: dict[str, Any], planned: Planned
+) -> Answer:
+    from leukopenia import forecast_answer, forecast_case, forecast_records, forecast_scenarios
 
     if not patient:
         raise UsageError("Of whom?", "", "Give --patient with the source's own id, or --replay for everybody.")
     with stages() as stage:
         person = forecast_records.read_person(sources, patient, policy, progress=stage, **reading)
         stage("forecast")
-        return forecast_answer.answer(forecast_case.case(person, asked, policy)), forecast_answer.lines
+        case = forecast_case.case(person, asked, policy)
+        told = forecast_answer.answer(case)
+        if planned[0]:
+            told["scenarios"] = forecast_scenarios.answer(case, *planned)
+    return told, _lines
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    from leukopenia import forecast_answer, forecast_scenarios
+
+    yield from forecast_answer.lines(told)
+    if "scenarios" in told:
+        yield ""
+        yield from forecast_scenarios.lines(told["scenarios"])
 
 
 def _replayed(sources: list[Path], patient: str, asked: Asked, policy: Policy, reading: dict[str, Any]) -> Answer:
@@ -119,6 +150,7 @@ def _persons(
 
 def _draw(told: dict[str, Any], plot: Path) -> None:
     from leukopenia import outputs
-    from leukopenia.report.forecast_picture import picture
+    from leukopenia.report import forecast_picture, scenario_picture
 
-    outputs.write_text(plot, picture(told))
+    draw = scenario_picture.picture if "scenarios" in told else forecast_picture.picture
+    outputs.write_text(plot, draw(told))

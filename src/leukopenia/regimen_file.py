@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 from leukopenia.errors import UsageError
 
 _EPOCH = datetime(1970, 1, 1)
-_KEYS = ("drug", "doses", "hours", "body_surface", "covariates")
+_KEYS = ("drug", "doses", "hours", "body_surface", "covariates", "next", "scenarios")
+_SCENARIO_KEYS = ("name", "dose", "delay", "g_csf")
 _DOSE_KEYS = ("time", "amount", "unit", "hours")
 _MILLIGRAMS = {"g": 1000.0, "mg": 1.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001}
 _WORDS = {"milligram": "mg", "milligrams": "mg", "gram": "g", "grams": "g", "microgram": "ug", "micrograms": "ug"}
@@ -35,13 +36,15 @@ class Dose:
 
 @dataclass(frozen=True)
 class RegimenFile:
-    """What the file says; `hours` is the infusion time of doses that have none of their own."""
+    """What the file says; `hours` is the infusion time of doses that have none, `next` the minute of the next dose."""
 
     drug: str = ""
     doses: tuple[Dose, ...] = ()
     hours: float | None = None
     body_surface: float | None = None
     covariates: Mapping[str, float] = field(default_factory=dict)
+    next: int | None = None
+    scenarios: tuple[Mapping[str, Any], ...] = ()
 
 
 def stub(
@@ -72,7 +75,8 @@ def read(path: Path) -> RegimenFile:
     Parameters
     ----------
     path : Path
-        YAML: drug, doses (time, amount, unit, hours), hours, body_surface, covariates; all may be absent.
+        YAML: drug, doses (time, amount, unit, hours), hours, body_surface, covariates, next, scenarios (name, dose in
+        per cent, delay in days, g_csf); all may be absent.
 
     Raises
     ------
@@ -96,7 +100,19 @@ def read(path: Path) -> RegimenFile:
         hours=_number(given.get("hours"), "hours"),
         body_surface=_number(given.get("body_surface"), "body_surface", above=True),
         covariates=_covariates(given.get("covariates") or {}),
+        next=None if given.get("next") is None else _minute(given["next"], "next dose"),
+        scenarios=tuple(_scenarios(given.get("scenarios") or [])),
     )
+
+
+def _scenarios(rows: Any) -> Iterator[Mapping[str, Any]]:
+    if not isinstance(rows, list):
+        raise UsageError("scenarios is not a list.", "", "Write one a line, each beginning with a dash.")
+    for n, found in enumerate(rows, 1):
+        row = _mapping(found, f"Scenario {n}", _SCENARIO_KEYS)
+        if not isinstance(row.get("g_csf", False), bool):
+            raise UsageError(f"The g_csf of scenario {n} cannot be used.", "", "Write yes or no.")
+        yield row | {name: _number(row.get(name), f"{name} of scenario {n}") for name in ("dose", "delay")}
 
 
 def _mapping(found: Any, what: str, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -109,21 +125,21 @@ def _mapping(found: Any, what: str, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _dose(row: Mapping[str, Any], n: int) -> Dose:
     return Dose(
-        minute=_minute(row.get("time"), n),
+        minute=_minute(row.get("time"), f"dose {n}"),
         amount=_number(row.get("amount"), f"amount of dose {n}", above=True),
         unit=str(row.get("unit") or "").strip(),
         hours=_number(row.get("hours"), f"hours of dose {n}"),
     )
 
 
-def _minute(value: Any, n: int) -> int:
+def _minute(value: Any, what: str) -> int:
     """Clock time as written, as everywhere: an offset of the time zone does not move it."""
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
-        raise UsageError(f"The time of dose {n} is not understood.", "", "Write it as 2026-01-05 09:00.") from None
+        raise UsageError(f"The time of {what} is not understood.", "", "Write it as 2026-01-05 09:00.") from None
     return int((time.replace(tzinfo=None) - _EPOCH) / timedelta(minutes=1))
 
 
@@ -147,6 +163,17 @@ def _covariates(found: Any) -> dict[str, float]:
             raise UsageError(f"The covariate {name} cannot be used.", "", "Write yes, no or a number.")
         made[str(name)] = float(value)
     return made
+
+
+def minute_of(text: str) -> int:
+    """The minute of a date or time that a user wrote.
+
+    Raises
+    ------
+    UsageError
+        It is not understood.
+    """
+    return _minute(text, "the next dose")
 
 
 def amount_in(unit: str, dose: Dose, molar_mass: float | None, body_surface: float | None) -> float:

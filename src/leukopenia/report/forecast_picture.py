@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 760.0, 366.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 726.0, 74.0, 316.0
 _SHOWN_DAYS = 28
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --page: #fff; --ink: #1c242e; --soft: #56616f; --rule: #d8dde4; --line: #1c5fa8;
   --g2: #f9ecd6; --g3: #f5d9c4; --g4: #efc1b6; --dose: #6d4a8d; }
 @media (prefers-color-scheme: dark) { :root { --page: #12161b; --ink: #e4e8ed; --soft: #a3adb9; --rule: #2d3641;
@@ -51,7 +51,7 @@ def picture(told: Row) -> str:
     page = f'<rect class="page" width="{WIDTH:g}" height="{HEIGHT:g}"/>'
     body = [page, *_head(told), *_grades(told, y), *_axes(told, x, y), *_curve(told, x, y), *_marks(told, x, y)]
     drawn = svg.figure(
-        WIDTH, HEIGHT, f"<style>{_STYLE}</style>\n" + "\n".join(body), _title(told), _words(told), "forecast"
+        WIDTH, HEIGHT, f"<style>{STYLE}</style>\n" + "\n".join(body), _title(told), _words(told), "forecast"
     )
     return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
 
