@@ -144,8 +144,9 @@ def lines(told: Row) -> Iterator[str]:
             yield _line(course, told["grade_4_below"])
         else:
             yield f"  {course['name']:<30}{course['status']}"
-    yield f"Days below {told['grade_4_below']:g}; in brackets 90 % intervals. At dose: on the day of its dose. When due: on"
-    yield f"the day of the cycle after it, {told['interval_days']:g} days later. The same draws of this person under each."
+    worst, days = told["grade_4_below"], told["interval_days"]
+    yield f"Days below {worst:g}; in brackets 90 % intervals. At dose: on the day of its dose. When due: on the day of"
+    yield f"the cycle after it, {days:g} days later. The same draws of this person under each."
 
 
 def _line(course: Row, worst: float) -> str:
