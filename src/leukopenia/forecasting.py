@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leukopenia.forecast.next_cycle import Course, Scenario
     from leukopenia.forecast.person import Counts
     from leukopenia.forecast.prediction import Forecast, Levels
+    from leukopenia.forecast.predictive_check import PredictiveCheck, Under
     from leukopenia.forecast.redrawing import Redraw
     from leukopenia.forecast.regimen import Array, Regimen
     from leukopenia.forecast.scores import Score
@@ -294,6 +295,22 @@ def scenarios(
     asked = [next_cycle.parse(one) if isinstance(one, str) else one for one in chosen]
     found = levels(cards_[0].analyte, standard)
     return next_cycle.scenarios(counts, regimen, cards_, found, asked, cycle, since=start, **options)
+
+
+def vpc(people: Sequence[Under], model: str | Card, **options: Any) -> PredictiveCheck:
+    """A visual predictive check of a card on people who were treated.
+
+    Parameters
+    ----------
+    people : sequence of leukopenia.forecast.predictive_check.Under
+        Counts, doses, and the hour from which days count.
+    model : str or Card
+    **options
+        See `leukopenia.forecast.predictive_check.vpc`, also for errors and the result.
+    """
+    from leukopenia.forecast import predictive_check
+
+    return predictive_check.vpc(people, card(model), **options)
 
 
 def prepare() -> None:

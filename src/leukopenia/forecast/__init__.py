@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leukopenia.forecasting import replay_scores as replay_scores
     from leukopenia.forecasting import scenarios as scenarios
     from leukopenia.forecasting import solve as solve
+    from leukopenia.forecasting import vpc as vpc
 
 _PLACES = {
     "Counts": "leukopenia.forecast.person",
@@ -44,6 +45,7 @@ _PLACES = {
             "replay_scores",
             "scenarios",
             "solve",
+            "vpc",
         ),
         "leukopenia.forecasting",
     ),
@@ -67,6 +69,7 @@ __all__ = [
     "replay_scores",
     "scenarios",
     "solve",
+    "vpc",
 ]
 
 
