@@ -8,8 +8,8 @@ that rarely lowers counts is therefore one that many people take without harm.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 from leukopenia.contracts import Knowledge
@@ -22,6 +22,17 @@ WHITE = ("neutrophils", "lymphocytes")
 UNEXPLAINED = "unexplained"
 COMBINATION = "cond:cytotoxic-chemotherapy"
 OTHER_DRUG = "drug:other"
+OTHERS = ("drug:atorvastatin", "drug:levothyroxine", "drug:tamsulosin", "drug:isosorbide", "drug:sotalol")
+"""Drugs without a row of their own, which share one."""
+
+REGIMENS = (
+    ("drug:doxorubicin", "drug:cyclophosphamide"),
+    ("drug:paclitaxel", "drug:carboplatin"),
+    ("drug:cisplatin", "drug:gemcitabine"),
+    ("drug:fluorouracil", "drug:oxaliplatin"),
+)
+"""Chemotherapy of several agents."""
+
 
 _DRUG_RATES = {
     "idiosyncratic": 6e-4,
@@ -53,6 +64,8 @@ _CONDITION_RATES = {
 }
 _COMBINATION_RATE = 2.5e-4
 _OTHER_RATE = 0.5e-4
+_ALONE = 1 / 3
+"""An agent of several does it alone so much more seldom: the clue of recent chemotherapy speaks for them together."""
 
 _TAIL = math.log(0.975 / 0.025)
 _RECOVERY = {
@@ -127,13 +140,21 @@ class Cause:
 
 
 def rates(knowledge: Knowledge) -> dict[str, float]:
-    """New low counts per person and reference window, by cause."""
-    return {cause.id: cause.rate for cause in causes(knowledge).values()}
+    """New low counts per person and reference window, by row of a cause."""
+    return {cause.id: cause.rate for cause in causes(knowledge).values() if cause.id not in OTHERS}
+
+
+def agents_share(agents: Sequence[str], known: Mapping[str, Cause]) -> dict[str, float]:
+    """How often the chemotherapy of several agents lowers counts: as a whole, and through one of them alone."""
+    alone = {agent: _ALONE * known[agent].frequency / len(agents) for agent in agents}
+    return {COMBINATION: known[COMBINATION].frequency, **alone}
 
 
 def causes(knowledge: Knowledge) -> dict[str, Cause]:
     """Every cause that the world can show, by id; those of newborns are not among them."""
-    rows = [row for row in (*knowledge["causes_drugs"], *knowledge["causes_conditions"]) if _shown(row, knowledge)]
+    newborn = _of_newborns(knowledge)
+    every = (*knowledge["causes_drugs"], *knowledge["causes_conditions"])
+    rows = [row for row in every if row["lineage"] != "none" and row["id"] not in newborn]
     members: dict[tuple[bool, str], int] = {}
     for row in rows:
         if row["id"] not in (COMBINATION, OTHER_DRUG):
@@ -141,7 +162,9 @@ def causes(knowledge: Knowledge) -> dict[str, Cause]:
             members[key] = members.get(key, 0) + 1
     policy = {row["name"]: row["value"] for row in knowledge["policy"]}
     chances = _chances(knowledge)
-    return {row["id"]: _cause(row, members, policy, chances) for row in rows}
+    known = {row["id"]: _cause(row, members, policy, chances) for row in rows}
+    other = known.pop(OTHER_DRUG)
+    return known | {drug: replace(other, id=drug, exposed=other.exposed / len(OTHERS)) for drug in OTHERS}
 
 
 def unexplained(knowledge: Knowledge) -> Cause:
@@ -152,10 +175,6 @@ def unexplained(knowledge: Knowledge) -> Cause:
     return Cause(
         UNEXPLAINED, "", UNEXPLAINED, UNEXPLAINED, low, 1.0, rate, 0.0, None, False, 0.0, _USUAL_RECOVERY, False
     )
-
-
-def _shown(row: Mapping[str, str], knowledge: Knowledge) -> bool:
-    return row["lineage"] != "none" and row["id"] not in _of_newborns(knowledge)
 
 
 def _of_newborns(knowledge: Knowledge) -> set[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from leukopenia.simulate.causes import COMBINATION, WHITE, Cause
+from leukopenia.simulate.causes import COMBINATION, REGIMENS, WHITE, Cause, agents_share
 from leukopenia.simulate.chart import Chart
 from leukopenia.simulate.fall import Course
 from leukopenia.simulate.found import record_signs
@@ -38,10 +38,19 @@ def is_cyclic(cause: Cause) -> bool:
 
 
 def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
-    """Tell some cycles of chemotherapy that lower the counts."""
+    """Tell some cycles of chemotherapy that lower the counts; of several agents one may be what does it."""
+    agents: Sequence[str] = (cause.id,)
+    if cause.id == COMBINATION:
+        agents = chart.rng.choice(REGIMENS)
+        shares = agents_share(agents, world.causes)
+        cause = world.causes[chart.rng.choices(list(shares), list(shares.values()))[0]]
     case = with_standing(chart, struck(chart, world, cause, recorded), 7.0)
     first, times = float(chart.rng.randint(60, 200)), chart.rng.randint(2, 6)
-    latency = cause.latency.draw(chart.rng, world.shift(cause.id, "onset")) if cause.latency else _PLAIN_LATENCY
+    # The agents of a regimen act together, whichever of them does it.
+    kinetics = world.causes[COMBINATION] if len(agents) > 1 else cause
+    latency = (
+        kinetics.latency.draw(chart.rng, world.shift(kinetics.id, "onset")) if kinetics.latency else _PLAIN_LATENCY
+    )
     every = float(max(CYCLE, 7 * math.ceil(latency * 1.5 / 7)))
     days = every * times + 60
     values = _counts(chart, world, case, min(latency, 60.0), [every * nth for nth in range(times)], days)
@@ -53,7 +62,7 @@ def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
     chart.count(last, last + 30, last + 90)
     low = _first_low(case, values)
     seen = first + low / 24 + 1
-    on_record = cycles(chart, world, cause, first, times, seen, every)
+    on_record = cycles(chart, world, agents, first, times, seen, every)
     record_signs(chart, world, cause, seen)
     bystanders(chart, world, seen, last + 90, cause.id)
     for nth in range(times):

@@ -170,13 +170,13 @@ class Report:
             self._add(analyte, self.unit, self.scale, value=value, note=note)
 
     def _below(self, analyte: str) -> None:
-        # One laboratory, two interfaces: some send the comparator in its own field, some as text, which has no unit.
+        # One laboratory, two interfaces: some send the comparator in its own field, some as text.
+        # Text has no unit: only limits beside it say what it means.
         lowest = round(self.laboratory.lowest * self.scale, 1)
         as_field: dict[str, Any] = {"value": lowest, "comparator": "<"}
         as_text: dict[str, Any] = {"text": f"<{lowest:g}"}
-        self._add(
-            analyte, self.unit, self.scale, **self.rng.choice((as_field, as_text if self.scale == 1 else as_field))
-        )
+        forms = (as_field, as_text) if self.laboratory.ranges else (as_field,)
+        self._add(analyte, self.unit, self.scale, **self.rng.choice(forms))
 
     def _haemoglobin(self) -> None:
         unit = self.laboratory.haemoglobin_unit

@@ -13,7 +13,7 @@ from itertools import product
 from random import Random
 
 from leukopenia.contracts import Knowledge
-from leukopenia.simulate.causes import LINES, Cause
+from leukopenia.simulate.causes import LINES, OTHER_DRUG, OTHERS, Cause
 
 Effects = Mapping[tuple[str, str], float]
 """(clue, state) -> nats."""
@@ -109,7 +109,8 @@ def effects(cause: Cause, knowledge: Knowledge, weights: Mapping[str, Sequence[M
 
 def _lineage(cause: Cause, knowledge: Knowledge) -> str:
     rows = (*knowledge["causes_drugs"], *knowledge["causes_conditions"])
-    return next((row["lineage"] for row in rows if row["id"] == cause.id), "")
+    itself = OTHER_DRUG if cause.id in OTHERS else cause.id
+    return next((row["lineage"] for row in rows if row["id"] == itself), "")
 
 
 def by_target(knowledge: Knowledge) -> dict[str, list[Mapping[str, str]]]:

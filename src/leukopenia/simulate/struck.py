@@ -34,6 +34,9 @@ _SLOW = {"haemoglobin": 30.0, "platelets": 2.0}
 """Days that a cause must last to bring these lines down."""
 
 _STOPPED = 0.75
+_ACUTE = 2.5
+"""An acute illness lowers counts within so many times its median, or not at all."""
+
 _TREATED = 0.4
 _DEADLY = ("marrow_failure", "neoplasm")
 _DIED = 0.4
@@ -166,7 +169,7 @@ def _drug(chart: Chart, world: World, cause: Cause, day: float, seen: float, end
     start = day - _latency(world, cause, chart.rng)
     if cause.from_last_dose:
         first = start - 14 if chart.rng.random() < 0.5 else start
-        return infusions(chart, world, cause, first, 2 if first < start else 1, seen, 14)
+        return infusions(chart, world, (cause.id,), first, 2 if first < start else 1, seen, 14)
     if chart.rng.random() < 0.15:
         end = day - chart.rng.uniform(0, min(cause.after_stop_days, day - start) * 0.9)
     return take(chart, world, cause.id, start, max(end, start + 0.5), seen)
@@ -178,7 +181,8 @@ def _latency(world: World, cause: Cause, rng: Random) -> float:
         return rng.uniform(1, HISTORY)
     if cause.latency is None:
         return rng.uniform(1, 60) if cause.is_drug else rng.uniform(0, 10)
-    return min(cause.latency.draw(rng, world.shift(cause.id, "onset")), HISTORY)
+    most = _ACUTE * cause.latency.median if cause.acute else HISTORY
+    return min(cause.latency.draw(rng, world.shift(cause.id, "onset")), most)
 
 
 def _lifelong(chart: Chart, world: World, case: Struck) -> None:

@@ -9,19 +9,12 @@ from dataclasses import replace
 from random import Random
 
 from leukopenia.simulate.catalogue import DOSES, NDC
-from leukopenia.simulate.causes import COMBINATION, Cause
+from leukopenia.simulate.causes import COMBINATION, REGIMENS, Cause
 from leukopenia.simulate.chart import Chart
 from leukopenia.simulate.departures import MISSING_SHARE
 from leukopenia.simulate.records import DAY
 from leukopenia.simulate.world import HISTORY, RECENT, World
 
-REGIMENS = (
-    ("drug:doxorubicin", "drug:cyclophosphamide"),
-    ("drug:paclitaxel", "drug:carboplatin"),
-    ("drug:cisplatin", "drug:gemcitabine"),
-    ("drug:fluorouracil", "drug:oxaliplatin"),
-    ("drug:bendamustine", "drug:rituximab"),
-)
 CYCLE = 21
 
 _SHORT_COURSE = (5, 14)
@@ -77,7 +70,8 @@ def _take(chart: Chart, world: World, cause: Cause, seen: float, last: float) ->
     rng = chart.rng
     start = seen + _AFTER - rng.random() * world.memory(cause.id)
     if cause.id == COMBINATION or cause.from_last_dose:
-        cycles(chart, world, cause, start, rng.randint(1, 4), seen)
+        agents = rng.choice(REGIMENS) if cause.id == COMBINATION else (cause.id,)
+        cycles(chart, world, agents, start, rng.randint(1, 4), seen)
         return
     end = start + course_days(world, cause.id, rng)
     if start < seen < end and rng.random() < _STOPPED:
@@ -92,15 +86,14 @@ def take(chart: Chart, world: World, drug: str, start: float, end: float, seen: 
     if world.departures.missing and rng.random() < MISSING_SHARE and start < seen:
         start += rng.random() * (min(end, seen) - start)
     status = rng.choices(("ordered", "dispensed"), (3, 1))[0]
-    chart.prescribe(world.drug(drug, rng), start, end, status)
+    chart.prescribe(world.pharmacy[drug], start, end, status)
     return spoil(chart, world)
 
 
 def cycles(
-    chart: Chart, world: World, cause: Cause, first: float, times: int, seen: float, every: float = CYCLE
+    chart: Chart, world: World, agents: Sequence[str], first: float, times: int, seen: float, every: float = CYCLE
 ) -> bool:
     """Record infusions, a cycle apart; whether the record says of any which drug it was."""
-    agents = chart.rng.choice(REGIMENS) if cause.id == COMBINATION else (cause.id,)
     legible = [
         _infuse(chart, world, agent, first + every * cycle)
         for cycle in range(times)
@@ -113,7 +106,7 @@ def cycles(
 def _infuse(chart: Chart, world: World, agent: str, day: float) -> bool:
     if world.departures.missing and chart.rng.random() < MISSING_SHARE:
         return False
-    drug = world.drug(agent, chart.rng)
+    drug = world.pharmacy[agent]
     chart.prescribe(drug, day, None, "administered", DOSES.get(drug.name))
     return spoil(chart, world)
 

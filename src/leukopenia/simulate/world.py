@@ -12,8 +12,17 @@ from typing import TypeVar
 
 from leukopenia.contracts import Knowledge
 from leukopenia.simulate import signs
-from leukopenia.simulate.catalogue import DRUGS, ICD10CM, Ingredient
-from leukopenia.simulate.causes import COMBINATION, OTHER_DRUG, UNEXPLAINED, WINDOW, Cause, causes, unexplained
+from leukopenia.simulate.catalogue import DRUGS, ICD10CM, SNOMED, Ingredient
+from leukopenia.simulate.causes import (
+    COMBINATION,
+    REGIMENS,
+    UNEXPLAINED,
+    WINDOW,
+    Cause,
+    agents_share,
+    causes,
+    unexplained,
+)
 from leukopenia.simulate.departures import HIDDEN_SHARE, Departures, hidden_causes, shift
 from leukopenia.simulate.physiology import Cytotoxic, Marrow, cytotoxics, marrow_of
 
@@ -25,9 +34,6 @@ _SHORT = ("J01", "J02", "J05", "P01", "P02", "N02B", "M01A", "A03FA", "A07AA", "
 
 RECENT = 365
 """Short courses that ended longer ago are not on record."""
-
-OTHERS = ("drug:atorvastatin", "drug:levothyroxine", "drug:tamsulosin", "drug:isosorbide", "drug:sotalol")
-"""Drugs without a row of their own."""
 
 _CHRONIC_SHARE = 0.1
 """Share of the low counts of a standing condition that begin within the reference window (explain.chronic_share)."""
@@ -140,17 +146,17 @@ class World:
     @cached_property
     def diagnoses(self) -> Mapping[str, tuple[str, tuple[tuple[str, str], ...]]]:
         """Name and code of each condition, by cause."""
-        codes: dict[str, str] = {}
+        codes: dict[str, tuple[str, str]] = {}
         for row in self.knowledge["condition_codes"]:
             if row["system"] == "icd10cm":
-                codes.setdefault(row["condition"], row["code"])
+                codes[row["condition"]] = (ICD10CM, _dotted(row["code"]))
+            elif row["system"] == "snomed" and row["match"] == "exact":
+                codes.setdefault(row["condition"], (SNOMED, row["code"]))
         names: dict[str, str] = {}
         for row in self.knowledge["condition_names"]:
             names.setdefault(row["condition"], row["name"])
         return {
-            cause: (names[cause], ((ICD10CM, _dotted(codes[cause])),) if cause in codes else ())
-            for cause in self.causes
-            if cause in names
+            cause: (names[cause], (codes[cause],) if cause in codes else ()) for cause in self.causes if cause in names
         }
 
     @cached_property
@@ -185,11 +191,12 @@ class World:
 
     def _starts(self, cause: Cause) -> float:
         """How many people in a day begin with a drug or fall ill, for one in whom it lowers counts."""
-        return cause.exposed / cause.frequency / WINDOW
+        return cause.exposed / self._frequency(cause) / WINDOW
 
-    def drug(self, cause: str, rng: Random) -> Ingredient:
-        """The drug of a cause as the pharmacy knows it."""
-        return self.pharmacy[rng.choice(OTHERS) if cause == OTHER_DRUG else cause]
+    def _frequency(self, cause: Cause) -> float:
+        if cause.id != COMBINATION:
+            return cause.frequency
+        return sum(sum(agents_share(agents, self.causes).values()) for agents in REGIMENS) / len(REGIMENS)
 
 
 def _cumulated(rated: Sequence[tuple[Drawn, float]]) -> tuple[Sequence[Drawn], Sequence[float]]:
