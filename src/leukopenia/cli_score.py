@@ -30,9 +30,11 @@ def score(
     as_json: Json = False,
 ) -> None:
     """How much of a known truth was found, and how honest are the probabilities of the causes?"""
+    from leukopenia.knowledge import load
     from leukopenia.simulate import scoring
 
-    made = scoring.score(_table(result, "episodes"), _table(result, "causes"), _truth(truth))
+    agents = [row["id"] for row in load()["causes_drugs"] if row["cause_class"] == "chemotherapy"]
+    made = scoring.score(_table(result, "episodes"), _table(result, "causes"), _truth(truth), agents)
     if as_json:
         print(json.dumps(made.as_dict(), ensure_ascii=False))
         return

@@ -124,6 +124,16 @@ def test_a_cause_that_is_no_candidate_was_given_nothing() -> None:
     assert of["brier"] == pytest.approx(1 + 0.36 + 0.09 + 0.01)
 
 
+@pytest.mark.parametrize(
+    ("first", "probability"), [("drug:a", 0.6), ("cond:cytotoxic-chemotherapy", 0.6), ("drug:z", 0.3)]
+)
+def test_of_a_combination_the_only_agent_on_record_is_right(first: str, probability: float) -> None:
+    together = truth(TRUTH.replace("drug:a", "cond:cytotoxic-chemotherapy"))
+    named = causes((("e1", first, 1, 0.6, "exposure"), ("e1", "drug:b", 2, 0.3, "exposure")))
+    made = scoring.score(episodes(EPISODES[:1]), named, together, agents=("drug:a", "drug:b"))
+    assert row(made.explanation, "all")["probability"] == pytest.approx(probability)
+
+
 def test_reliability_holds_all_candidates_of_matched_episodes_by_tenths(made: Score) -> None:
     found = [(of["decile"], of["n"], of["given"], of["happened"]) for of in made.reliability.to_dicts()]
     assert found == [(1, 1, 0.1, 0.0), (2, 1, 0.25, 1.0), (3, 1, 0.3, 0.0), (6, 1, 0.6, 1.0), (7, 1, 0.75, 0.0)]

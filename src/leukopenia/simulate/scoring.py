@@ -8,6 +8,7 @@ episode with several runs is true once. The cause of an episode is that of the r
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -21,6 +22,7 @@ OPTIONAL = ("cause_id", "cause_class", "hidden", "recorded")
 """Columns of a truth: without the last four it tells when counts were low, and not why."""
 
 UNEXPLAINED = "unexplained"
+COMBINATION = "cond:cytotoxic-chemotherapy"
 ALL = "all"
 DECILES = 10
 FLOOR = 0.001
@@ -64,7 +66,7 @@ class Score:
         return {item.name: getattr(self, item.name).to_dicts() for item in fields(self)}
 
 
-def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame) -> Score:
+def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame, agents: Collection[str] = ()) -> Score:
     """Hold a result against the truth.
 
     Parameters
@@ -77,6 +79,9 @@ def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame) -> 
         As a simulation writes it, all columns text: `REQUIRED`, and `OPTIONAL` as far as they are there. A row with an
         empty line is a person without a low run. Where a cause that is `hidden` or not `recorded` is no candidate,
         `unexplained` is right: nothing that is on record did it.
+    agents : collection of str
+        Cytotoxic drugs. Where several did it together and only one is on record, so that the combination is no
+        candidate, that one is right.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def score(episodes: pl.DataFrame, causes: pl.DataFrame, truth: pl.DataFrame) -> 
     runs = runs_of(truth)
     spoken = _spans(episodes).filter(col("line").is_in(runs["line"].unique().implode()))
     pairs = matched(runs, spoken)
-    told = judged(causes, pairs, runs)
+    told = judged(causes, pairs, runs, agents)
     return Score(
         detection(runs, spoken, pairs),
         _sensitivity(runs.filter(col("cause_class") != ""), pairs, "cause_class"),
@@ -196,7 +201,7 @@ def _with_share(rows: pl.DataFrame, part: str, whole: str, name: str) -> pl.Data
     )
 
 
-def judged(causes: pl.DataFrame, pairs: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+def judged(causes: pl.DataFrame, pairs: pl.DataFrame, runs: pl.DataFrame, agents: Collection[str] = ()) -> pl.DataFrame:
     """Every candidate of every episode whose true cause is known.
 
     Returns
@@ -207,9 +212,13 @@ def judged(causes: pl.DataFrame, pairs: pl.DataFrame, runs: pl.DataFrame) -> pl.
     nearest = pairs.sort("shared", "run", descending=[True, False]).unique("episode_id", keep="first")
     known = nearest.join(runs.filter(col("cause_id") != ""), on="run")
     true = known.select("episode_id", "cause_class", "untold", true="cause_id")
-    named = col("cause_id") == col("true")
+    line_up = causes.join(true, on="episode_id")
+    agent = col("cause_id").is_in(list(agents)) & (col("true") == COMBINATION)
+    leads = agent & (col("rank") == col("rank").filter(agent).min().over("episode_id"))
+    itself = col("cause_id") == col("true")
+    named = itself | (leads & ~itself.any().over("episode_id"))
     unknown = col("untold") & ~named.any().over("episode_id")
-    return causes.join(true, on="episode_id").select(
+    return line_up.select(
         "episode_id",
         "cause_id",
         "rank",
