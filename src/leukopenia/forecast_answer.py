@@ -88,7 +88,11 @@ def _rows(case: Case) -> list[Mapping[str, str]]:
     names = {card.name for card in case.cards} if case.prior else set()
     alone = {f"drug:{drug}" for drug in case.drugs} if not case.cards else set()
     rows = knowledge.load()["nadir_priors"]
-    return [row for row in rows if row["prior"] in names or (not row["nadir_days_max"] and row["members"] in alone)]
+    return [
+        row
+        for row in rows
+        if row["prior"] in names or (row["effect"] != "nadir" and alone & {*row["members"].split(";")})
+    ]
 
 
 def _published(row: Mapping[str, str]) -> Row:

@@ -33,6 +33,8 @@ CYCLE = Regimen([0.0], 1.0, 0.0)
         (["drug:vincristine"], set()),
         (["drug:vincristine", "drug:cyclophosphamide"], {"cyclophosphamide-label"}),
         (["drug:cytarabine", "drug:daunorubicin"], set()),
+        (["drug:fludarabine", "drug:cyclophosphamide"], set()),
+        (["drug:methotrexate"], set()),
         (["drug:clozapine"], set()),
     ],
 )

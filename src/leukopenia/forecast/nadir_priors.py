@@ -25,7 +25,7 @@ from leukopenia.forecast.regimen import Array
 
 NADIR, NO_EFFECT, UNSETTLED = "nadir", "none", "unsettled"
 EFFECTS = (NADIR, NO_EFFECT, UNSETTLED)
-"""What a row says of its drugs: when counts are lowest, that they do not fall, or that sources are not at one."""
+"""What a row says of its drugs: when counts are lowest, that they do not fall, or that no curve can be made."""
 
 LEVELS = ("regimen", "drug", "class", "group")
 """From the most exact statement to the least."""
@@ -59,7 +59,7 @@ def chosen(drugs: Iterable[str], knowledge: Knowledge) -> tuple[str, ...]:
     """The rows that speak of the drugs of one cycle, by name.
 
     A regimen that is just these drugs goes before them; of the rows of a drug those of its most exact level count.
-    A drug that is listed as not lowering counts adds nothing; beside one on which sources are not at one there is no
+    A drug that is listed as not lowering counts adds nothing; beside one of which no curve can be made there is no
     prior at all.
 
     Parameters
