@@ -107,10 +107,7 @@ def run(
     progress("episodes")
     rows, numbered, episodes = find_episodes(limited, made, engine, knowledge, policy, as_of)
     progress("red flags")
-    doubtful = limited.filter(col("conflict") | col("unit_repaired"))
-    seen, unsure, found = (_known(frame, policy, "minute") for frame in (rows, doubtful, made.findings))
-    flags = risks_room.risks(seen, unsure, found, made.exposures, knowledge, policy)
-    risks = engine.materialise(flags, "risks")
+    risks = engine.materialise(_red_flags(rows, limited, made, knowledge, policy), "risks")
     progress("causes")
     known = explaining.records(
         limited, made.findings, made.conditions, made.exposures, patients, made.mentions, policy.as_of
@@ -151,6 +148,12 @@ def run(
         signals=made.signals,
         accounting=made.accounting,
     )
+
+
+def _red_flags(rows: Frame, limited: Frame, made: Harmonised, knowledge: Knowledge, policy: Policy) -> Frame:
+    doubtful = limited.filter(col("conflict") | col("unit_repaired"))
+    seen, unsure, found = (_known(frame, policy, "minute") for frame in (rows, doubtful, made.findings))
+    return risks_room.risks(seen, unsure, found, made.exposures, knowledge, policy)
 
 
 def _monitor(
