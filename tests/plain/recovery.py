@@ -57,7 +57,7 @@ def _sources(row: Mapping[str, str]) -> str:
 def _silent(causes: list[Row], times: list[Any], as_of: int) -> Row:
     status = "no published recovery"
     if any(time == "waits" and cause["probability"] > 0 for cause, time in zip(causes, times, strict=True)):
-        status = "recovery is published from the stop of a drug that goes on"
+        status = "recovery is published from the stop of a drug, and none is on record"
     if not causes:
         status = "no cause was ranked"
     nothing = {"p_recovered": None, "unknown_share": None, "rests_on": "", "source_id": ""}
@@ -72,10 +72,16 @@ def _time(cause: Row, row: Mapping[str, str] | None, as_of: int) -> Any:
     if not any(days) or row["cause_class"] == "nutritional":
         return "never" if row["cause_class"] in ("constitutional", "congenital") else "unknown"
     if row["kind"] == "drug" or row["cause_class"] == "chemotherapy" or (row["kind"], row["acute"]) == ("exposure", ""):
-        ended = cause["end"] is not None and cause["end"] <= as_of
+        single = row["onset_from"] == "last_dose" or row["cause_class"] == "chemotherapy"
+        told = single or cause["start"] is None or cause["end"] != cause["start"]
+        ended = cause["end"] is not None and cause["end"] <= as_of and told and not _backwards(cause, single)
         return (cause["end"], *_distribution(*days)) if ended else "waits"
     early = cause["start"] is not None and cause["start"] <= cause["onset"]
     return (cause["start"] if early else cause["onset"], *_distribution(*days))
+
+
+def _backwards(cause: Row, single: bool) -> bool:
+    return not single and cause["start"] is not None and cause["end"] < cause["start"]
 
 
 PARTS = ("min", "median", "max")

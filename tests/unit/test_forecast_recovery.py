@@ -18,15 +18,21 @@ AS_OF = ONSET + 10 * DAY
 
 def knowledge_row(name: str, **cells: str) -> dict[str, str]:
     empty = {f"recovery_days_{part}": "" for part in ("min", "median", "max")}
-    return {"id": name, "kind": "drug", "cause_class": "idiosyncratic", "acute": "", "source_id": "a;design"} | (
-        empty | cells
-    )
+    usual = {
+        "kind": "drug",
+        "cause_class": "idiosyncratic",
+        "acute": "",
+        "onset_from": "start",
+        "source_id": "a;design",
+    }
+    return {"id": name} | usual | empty | cells
 
 
 KNOWLEDGE: Any = {
     "causes_drugs": [
         knowledge_row("drug:a", recovery_days_median="10"),
         knowledge_row("drug:silent"),
+        knowledge_row("drug:dose", cause_class="chemotherapy", onset_from="last_dose", recovery_days_median="10"),
     ],
     "causes_conditions": [
         knowledge_row("cond:cold", kind="condition", cause_class="infection_viral", acute="yes")
@@ -115,8 +121,15 @@ def test_a_drug_that_goes_on_has_no_published_recovery() -> None:
     for end in (None, 11):
         found = forecasts(("drug:a", 0.6, -30, end), ("unexplained", 0.4, None, None))
         assert found.select("day", "basis", "status", "p_recovered", "unknown_share").rows() == [
-            (0, "none", "recovery is published from the stop of a drug that goes on", None, None)
+            (0, "none", "recovery is published from the stop of a drug, and none is on record", None, None)
         ]
+
+
+def test_a_moment_is_a_last_dose_of_chemotherapy_but_no_stop_of_another_drug() -> None:
+    assert forecasts(("drug:a", 1.0, 10, 10))["status"].to_list() == [
+        "recovery is published from the stop of a drug, and none is on record"
+    ]
+    assert forecasts(("drug:dose", 1.0, 10, 10))["p_recovered"][10] == pytest.approx(0.5)
 
 
 def test_recovery_of_a_deficiency_counts_from_a_treatment_that_is_not_known() -> None:

@@ -17,7 +17,7 @@ from narwhals.stable.v2 import col, lit, when
 
 from leukopenia import log_logistic
 from leukopenia.contracts import FORECASTS, Knowledge
-from leukopenia.forecast.statuses import FORECAST, GOES_ON, NO_RECOVERY, NOT_RANKED
+from leukopenia.forecast.statuses import FORECAST, NO_RECOVERY, NO_STOP, NOT_RANKED
 
 Frame = nw.LazyFrame[Any]
 Keep = Callable[[Frame, str], Frame]
@@ -32,7 +32,7 @@ LASTING = ("constitutional", "congenital")
 UNTREATED = ("nutritional",)
 """Classes whose published recovery counts from a treatment, of which nothing is known here."""
 
-STOP, BEGINNING, NEVER = "stop", "beginning", "never"
+LAST_DOSE, STOP, BEGINNING, NEVER = "last dose", "stop", "beginning", "never"
 _NAMED = 3
 """So many of the causes with a published recovery are named."""
 
@@ -43,8 +43,9 @@ def rows(knowledge: Knowledge) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        cause_id; counts_from: `stop` (drugs, chemotherapy and lasting exposures), `beginning` (of an illness) or
-        `never`; log_alpha and beta of the log-logistic distribution of days; source_id.
+        cause_id; counts_from: `last dose` (chemotherapy and other drugs of single doses), `stop` (drugs and lasting
+        exposures), `beginning` (of an illness) or `never`; log_alpha and beta of the log-logistic distribution of
+        days; source_id.
     """
     both = (*knowledge["causes_drugs"], *knowledge["causes_conditions"])
     made = (_row(row) for row in sorted(both, key=lambda row: row["id"]))
@@ -67,16 +68,18 @@ def _published(source_id: str) -> str:
 
 
 def _counts_from(row: Mapping[str, str]) -> str:
+    if row["onset_from"] == "last_dose" or row["cause_class"] == "chemotherapy":
+        return LAST_DOSE
     lasting = row["kind"] == "exposure" and row["acute"] != "yes"
-    return STOP if row["kind"] == "drug" or row["cause_class"] == "chemotherapy" or lasting else BEGINNING
+    return STOP if row["kind"] == "drug" or lasting else BEGINNING
 
 
 def recovery(episodes: Frame, causes: Frame, recovers: Frame, days: Frame, as_of: int, keep: Keep) -> Frame:
     """contracts.FORECASTS of the open episodes, on the basis of their causes.
 
-    A cause without a published recovery, a drug that goes on, and what is unexplained add to `unknown_share`: the
-    probability of recovery lies between `p_recovered` and `p_recovered + unknown_share`. An episode of which nothing
-    is known has one row, with the reason.
+    A cause without a published recovery, a drug without a recorded stop, and what is unexplained add to
+    `unknown_share`: the probability of recovery lies between `p_recovered` and `p_recovered + unknown_share`. An
+    episode of which nothing is known has one row, with the reason.
 
     Parameters
     ----------
@@ -103,9 +106,11 @@ def recovery(episodes: Frame, causes: Frame, recovers: Frame, days: Frame, as_of
 
 def _placed(candidates: Frame, recovers: Frame, as_of: int) -> Frame:
     """Causes with a known recovery: the days from which it counts to as_of (`gone`) and to the last low count."""
-    stopped = when(col("end") <= as_of).then(col("end"))
+    # An exposure without a recorded end ends where it starts: that is a dose, but no stop.
+    lasted = (col("counts_from") == LAST_DOSE) | (col("end") > col("start")).fill_null(True)
+    stopped = when(lasted & (col("end") <= as_of)).then(col("end"))
     begun = when((col("start") <= col("onset")).fill_null(False)).then(col("start")).otherwise(col("onset"))
-    anchor = when(col("counts_from") == STOP).then(stopped).otherwise(begun)
+    anchor = when(col("counts_from").is_in([LAST_DOSE, STOP])).then(stopped).otherwise(begun)
     joined = candidates.join(recovers, on="cause_id").with_columns(anchor=anchor)
     never = col("counts_from") == NEVER
     weight = when(never | ~col("anchor").is_null()).then(col("probability")).otherwise(lit(0.0))
@@ -160,7 +165,7 @@ def _said(whole: Frame) -> Frame:
         .when(known > 0.0)
         .then(lit(FORECAST))
         .when(waits > 0.0)
-        .then(lit(GOES_ON))
+        .then(lit(NO_STOP))
         .otherwise(lit(NO_RECOVERY))
     )
     unknown = when(known < 1.0).then(1.0 - known).otherwise(lit(0.0))
