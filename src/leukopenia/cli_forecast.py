@@ -42,6 +42,9 @@ def forecast(
     replay: Annotated[
         bool, typer.Option("--replay", help="Score forecasts of past days; without --patient: everybody.")
     ] = False,
+    vpc: Annotated[
+        Path | None, typer.Option(help="Check a card on everybody who got its drug: a new picture, .svg.")
+    ] = None,
     scenario: Annotated[
         list[str] | None, typer.Option(help="The next cycle: same, dose=75%, delay=7, g-csf; several with commas.")
     ] = None,
@@ -58,27 +61,30 @@ def forecast(
     """When is the nadir after chemotherapy, how deep, and when is it over? Research use only."""
     from leukopenia import forecast_case, regimen_file
 
-    _check(analyte, plot)
+    _check(analyte, plot, vpc)
     given = regimen_file.RegimenFile() if regimen is None else regimen_file.read(regimen)
     asked = forecast_case.Asked(given, card, analyte)
     chosen = policy_of(policy, as_of=as_of)
     reading: dict[str, Any] = {"format": format, "mapping": mapping_of(map), "site_map": site_map, "engine": engine}
-    if replay:
+    if vpc is not None:
+        told, lines = _checked(sources, patient, asked, chosen, reading, vpc)
+    elif replay:
         told, lines = _replayed(sources, patient, asked, chosen, reading)
     else:
         planned = _planned(scenario or [], next_dose, given)
         told, lines = _told(sources, patient, asked, chosen, reading, planned)
-    if plot is not None and not replay:
+    if plot is not None and not replay and vpc is None:
         _draw(told, plot)
     for line in [json.dumps(told, ensure_ascii=False)] if as_json else lines(told):
         print(line)
 
 
-def _check(analyte: str, plot: Path | None) -> None:
+def _check(analyte: str, *pictures: Path | None) -> None:
     if analyte not in _ANALYTES:
         raise UsageError(f"There is no forecast of {analyte!r}.", "", "Choose neutrophils or wbc.")
-    if plot is not None and plot.suffix != ".svg":
-        raise UsageError("A picture is an SVG file.", plot.name, "Give a name that ends in .svg.")
+    for picture in pictures:
+        if picture is not None and picture.suffix != ".svg":
+            raise UsageError("A picture is an SVG file.", picture.name, "Give a name that ends in .svg.")
 
 
 Answer = tuple[dict[str, Any], Callable[[dict[str, Any]], Iterable[str]]]
@@ -127,6 +133,19 @@ def _replayed(sources: list[Path], patient: str, asked: Asked, policy: Policy, r
     with stages() as stage:
         persons = _persons(sources, patient, asked, policy, stage, reading)
         return forecast_replay.replay(persons, asked, policy, stage), forecast_replay.lines
+
+
+def _checked(
+    sources: list[Path], patient: str, asked: Asked, policy: Policy, reading: dict[str, Any], plot: Path
+) -> Answer:
+    from leukopenia import forecast_check, outputs
+    from leukopenia.report import check_picture
+
+    with stages() as stage:
+        persons = _persons(sources, patient, asked, policy, stage, reading)
+        told, points = forecast_check.check(persons, asked, policy, stage)
+    outputs.write_text(plot, check_picture.picture(told, points))
+    return told, forecast_check.lines
 
 
 def _persons(

@@ -6,6 +6,7 @@ import json
 import math
 from datetime import datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -130,3 +131,23 @@ def test_nothing_to_replay_says_why(tmp_path: Path) -> None:
 
 def test_without_a_person_there_is_no_forecast(people: Path) -> None:
     assert "Of whom?" in fails(2, "forecast", people)
+
+
+def test_a_card_is_checked_on_everybody_who_got_its_drug(people: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "check.svg"
+    found = json.loads(succeeds("forecast", people, "--vpc", plot, "--json"))
+    assert (found["card"], found["cycles"], found["counts"]) == ("netterberg2017-docetaxel", 12, 72)
+    assert found["inside"] > 0.8, "people of the card itself"
+    assert sum(row["n"] for row in found["bins"]) == 72
+    root = ElementTree.parse(plot).getroot()
+    assert root.get("role") == "img"
+    classes = [one.get("class") for one in root.iter()]
+    assert classes.count("point") == 72 and classes.count("seen") == 2 and classes.count("seen edge") == 3
+    said = succeeds("forecast", people, "--vpc", plot)
+    assert "Visual predictive check of netterberg2017-docetaxel: 12 cycles, 72 counts." in said
+
+
+def test_a_check_is_a_picture_of_one_card(people: Path, tmp_path: Path) -> None:
+    assert "SVG" in fails(2, "forecast", people, "--vpc", tmp_path / "check.png")
+    source = hospital(tmp_path, ("Etoposide", "2026-01-05T09:00", 1.0, 100.0, "mg"))
+    assert "of one card" in fails(2, "forecast", source, "--vpc", tmp_path / "check.svg")

@@ -12,7 +12,7 @@ from leukopenia.report.svg import Axis
 
 Row = Mapping[str, Any]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 726.0, 62.0, 300.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 726.0, 66.0, 300.0
 _LEGEND, _EACH = 330.0, 17.0
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 2", "12 4")
 """Lines are told apart without colour."""
@@ -69,7 +69,8 @@ def _result(course: Row) -> str:
 
 def _head(told: Row) -> Iterator[str]:
     yield svg.label(_LEFT, 18, f"The next cycle of {', '.join(told['drugs'])}: medians under each scenario", "title")
-    yield svg.label(_LEFT, 34, f"{told['scenarios']['note']} Band: 90 % of the first. {told['note']}", "tick")
+    yield svg.label(_LEFT, 33, f"{told['scenarios']['note']} Band: 90 % of the first.", "tick")
+    yield svg.label(_LEFT, 47, told["note"], "tick")
 
 
 def _grades(told: Row, y: Axis) -> Iterator[str]:
