@@ -111,7 +111,8 @@ def lines(told: Row) -> Iterator[str]:
     yield told["note"]
     left_out = f", {told['left_out']} left out" if told["left_out"] else ""
     yield f"Visual predictive check of {told['card']}: {told['cycles']} cycles, {told['counts']} counts{left_out}."
-    yield f"Observed percentiles within the 95 % interval of {told['simulations']} simulations: {told['inside']:.0%}; * is outside."
+    often = told["simulations"]
+    yield f"Observed percentiles within the 95 % interval of {often} simulations: {told['inside']:.0%}; * is outside."
     yield f"{'days':<10}{'counts':>7}" + "".join(f"{name + ' seen':>11}{'expected':>18}" for name in _NAMES)
     for row in told["bins"]:
         span = f"{row['from_day']:g} to {row['to_day']:g}"
