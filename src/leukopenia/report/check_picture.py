@@ -45,7 +45,7 @@ def picture(told: Row, points: Sequence[tuple[float, float]]) -> str:
         f'<rect class="page" width="{forecast_picture.WIDTH:g}" height="{_HEIGHT:g}"/>',
         *_head(told),
         *_axes(bins, x, y),
-        *(part for name in _NAMES for part in _expected(bins, name, x, y)),
+        *(_expected(bins, name, x, y) for name in _NAMES),
         *(
             svg.path(f"M{x.at(day):g} {y.at(value):g}m-1.6 0a1.6 1.6 0 1 0 3.2 0a1.6 1.6 0 1 0-3.2 0z", "point")
             for day, value in points
@@ -74,7 +74,7 @@ def _head(told: Row) -> Iterator[str]:
     yield svg.label(_LEFT + 36, 56, "observed median")
     yield svg.path(f"M{_LEFT + 140:g} 52h30", "seen edge")
     yield svg.label(_LEFT + 176, 56, "observed 5 and 95 %")
-    for css, text, at in (("inner", "expected median, 95 % interval", 306), ("outer", "expected 5 and 95 %", 500)):
+    for css, text, at in (("inner", "expected median, 95 % interval", 306), ("outer", "expected 5 and 95 %", 516)):
         yield svg.box(_LEFT + at, 47, 16, 10, css)
         yield svg.label(_LEFT + at + 21, 56, text)
 
@@ -90,19 +90,21 @@ def _axes(bins: Sequence[Row], x: Axis, y: Axis) -> Iterator[str]:
         yield svg.upright(x.at(row["from_day"]), _BOTTOM - 5, _BOTTOM, "bound")
 
 
-def _expected(bins: Sequence[Row], name: str, x: Axis, y: Axis) -> Iterator[str]:
-    """A box for each bin: nothing is drawn between bins, for nothing was computed there."""
-    for row in bins:
-        each = row["simulated"][name]
-        top, bottom = min(each["high"], y.high), each["low"]
-        if bottom < y.high:
-            left, right = x.at(row["from_day"]), x.at(row["to_day"])
-            title = f"{name[1:]} %: {each['low']:g} to {each['high']:g}"
-            css = "inner" if name == "p50" else "outer"
-            yield svg.box(left, y.at(top), right - left, y.at(bottom) - y.at(top), css, title)
+def _expected(bins: Sequence[Row], name: str, x: Axis, y: Axis) -> str:
+    """The interval of a percentile, from the middle of one bin to the next; a single bin is drawn as a box."""
+    each = [row["simulated"][name] for row in bins]
+    places = [row["middle"] for row in bins] if len(bins) > 1 else [bins[0]["from_day"], bins[0]["to_day"]]
+    each = each if len(bins) > 1 else each * 2
+    there = _line(places, [one["high"] for one in each], x, y)
+    back = _line(places[::-1], [one["low"] for one in each[::-1]], x, y)
+    css = "inner" if name == "p50" else "outer"
+    return svg.path(f"M{there}L{back}Z", css, f"{name[1:]} %, expected")
 
 
 def _seen(bins: Sequence[Row], name: str, x: Axis, y: Axis) -> str:
-    places = [(x.at(row["middle"]), y.at(min(row["observed"][name], y.high))) for row in bins]
-    line = "L".join(f"{across:g} {up:g}" for across, up in places)
+    line = _line([row["middle"] for row in bins], [row["observed"][name] for row in bins], x, y)
     return svg.path(f"M{line}", "seen" if name == "p50" else "seen edge")
+
+
+def _line(days: Sequence[float], values: Sequence[float], x: Axis, y: Axis) -> str:
+    return "L".join(f"{x.at(day):g} {y.at(min(value, y.high)):g}" for day, value in zip(days, values, strict=True))
