@@ -1,6 +1,6 @@
 """Open episodes -> forecasts: after chemotherapy one person at a time, by a card or nadir days; the others as tables.
 
-A person costs some fifty milliseconds of processor time, so that persons with a card are taken in batches, on all
+A person costs some eighty milliseconds of processor time, so that persons are taken in batches, on all
 processors, and no more of them than the policy says. A source without such persons pays one small query.
 """
 
