@@ -65,7 +65,7 @@ def worst(found: np.ndarray, exact: np.ndarray) -> str:
 
 def problem_one() -> None:
     """Patients per second and core, with the largest relative error of a count over 40 patients."""
-    said("P1", "setting", "patients/s/core (CPU)", "largest relative error", "times LSODA")
+    said("P1", "setting", "patients/s/core (CPU)", "largest relative error", "times LSODA", "goal: 20,000 at 1e-6")
     few, many = people(40), people(2000)
     exact = scipy_counts(few, "DOP853", 1e-13, 1e-15)
     lsoda, counts = cpu(lambda: scipy_counts(few, "LSODA", 1e-7, 1e-10))
@@ -103,6 +103,7 @@ def a_million(n: int) -> None:
         f"{took:.1f} s on {os.cpu_count()} cores ({solved:.1f} s to solve, {busy:.1f} CPU seconds)",
         f"peak memory {memory:.2f} GiB",
         f"median of day 7 {found[2, 7]:.3f}",
+        "goal: under 30 s on two cores and 2 GiB",
     )
 
 
@@ -129,7 +130,7 @@ def one_person() -> None:
     problems = [problem(counts, DOCETAXEL, card) for counts in invented(200)]
     mode(problems[0])
     took, used = timed(mode, problems)
-    said("mode of one person, 11 counts", spread(took), f"CPU {spread(used)}")
+    said("mode of one person, 11 counts", spread(took), f"CPU {spread(used)}", "goal: p95 under 10 ms")
     modes = [(one, mode(one)) for one in problems[:40]]
     found = [posterior.sample(*each, GRID) for each in modes]
     took, used = timed(lambda each: posterior.sample(*each, GRID), modes)
@@ -139,6 +140,7 @@ def one_person() -> None:
         f"{spread(took)}; CPU {spread(used)}",
         f"effective draws: median {np.median(effective):.0f}, least {min(effective):.0f}; largest k-hat {max(shapes):.2f}",
         accuracy(problems[:10]),
+        "goal: under 150 ms, effective draws over 1,000, quantiles within 3 %",
     )
 
 
@@ -181,7 +183,11 @@ def cold() -> None:
         for _ in range(6)
     ][1:]
     wall, busy = np.array(runs, dtype=float).T
-    said("new process to first forecast", f"median {np.median(wall):.2f} s; CPU {np.median(busy):.2f} s")
+    said(
+        "new process to first forecast",
+        f"median {np.median(wall):.2f} s; CPU {np.median(busy):.2f} s",
+        "goal: under 1.5 s",
+    )
 
 
 def main() -> None:
