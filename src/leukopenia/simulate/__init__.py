@@ -1,7 +1,8 @@
 """A simulated hospital: persons with known courses, and records as dirty as real ones.
 
-Nothing here is a clinical statement. Courses, depths, ranges and shares are invented so that the rest of the
-package has something to read, and something to be held against: the truth stands beside the records.
+Nothing here is a clinical statement. Causes, latencies and weights are those of the knowledge tables; how many people
+are exposed, depths, ranges and habits are invented, so that the rest of the package has something to read, and
+something to be held against: the truth stands beside the records.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from leukopenia.errors import OutputError, UsageError
 from leukopenia.simulate import fhir, meds, omop, tables
-from leukopenia.simulate.departures import EVERY, Departures
+from leukopenia.simulate.departures import EVERY, NONE, Departures, hidden_causes
 from leukopenia.simulate.growing import Additions, Folder
 from leukopenia.simulate.hospital import batches, block, blocks, hospital
 from leukopenia.simulate.records import Hospital, Person, Result, Truth
@@ -23,6 +24,7 @@ from leukopenia.simulate.records import Hospital, Person, Result, Truth
 __all__ = [
     "EVERY",
     "FORMATS",
+    "NONE",
     "Additions",
     "Departures",
     "Hospital",
@@ -34,6 +36,7 @@ __all__ = [
     "blocks",
     "check_format",
     "gather",
+    "hidden_causes",
     "hospital",
     "render",
     "write",

@@ -28,6 +28,9 @@ _DOSES: Mapping[str, tuple[float, float]] = {"drug:docetaxel": (75.0, 1.0), "dru
 """mg/m2 and hours of infusion of the drugs with a model card."""
 
 _WASHOUT = 18.0
+_LATE_MORNING = 0.45
+"""Part of a day; the count of the day is taken before."""
+
 _TRIALS = 12
 _PLAIN_LATENCY = 12.0
 
@@ -45,7 +48,7 @@ def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
         shares = agents_share(agents, world.causes)
         cause = world.causes[chart.rng.choices(list(shares), list(shares.values()))[0]]
     case = with_standing(chart, struck(chart, world, cause, recorded), 7.0)
-    first, times = float(chart.rng.randint(60, 200)), chart.rng.randint(2, 6)
+    first, times = chart.rng.randint(60, 200) + _LATE_MORNING, chart.rng.randint(2, 6)
     # The agents of a regimen act together, whichever of them does it.
     kinetics = world.causes[COMBINATION] if len(agents) > 1 else cause
     latency = (
@@ -141,7 +144,7 @@ def _strength(marrow: Marrow, case: Struck) -> float:
 
 def _look(chart: Chart, values: Array, day: float, since: float, every: float) -> None:
     """Counts of one cycle: before the dose, once or twice a week, and daily in a stay where they are very few."""
-    chart.count(day, laboratory="hospital")
+    chart.count(day - _LATE_MORNING / 4, laboratory="hospital")
     deep = values[int(since * 24 / STEP) : int((since + every) * 24 / STEP), 0]
     nadir = day + float(deep.argmin()) * STEP / 24
     if deep.min() < 0.1 and chart.rng.random() < 0.4:

@@ -5,7 +5,10 @@ The intervals are those of British practice (weekly, then every two or four week
 
 from __future__ import annotations
 
+from typing import Any
+
 from leukopenia.simulate.chart import Chart
+from leukopenia.simulate.records import DAY
 
 DAYS = 300
 FIRST, SUPPLY = 144, 28
@@ -40,14 +43,20 @@ def _overdue(chart: Chart) -> None:
 def _amber(chart: Chart) -> None:
     chart.shape("neutrophils", (DAYS - 20, 1), (DAYS - 8, 0.44))
     chart.count(*_clozapine(chart, DAYS - 22), DAYS - 8)
-    chart.span(DAYS - 20, DAYS, "clozapine")
+    chart.span(DAYS - 20, DAYS, "clozapine", **_by_clozapine(chart, DAYS - 20))
 
 
 def _red(chart: Chart) -> None:
     """The last packet is handed over although the count of the week before asks to stop."""
     chart.shape("neutrophils", (DAYS - 30, 1), (DAYS - 15, 0.22))
     chart.count(*_clozapine(chart, DAYS - 29), DAYS - 15)
-    chart.span(DAYS - 30, DAYS, "clozapine, not stopped")
+    chart.span(DAYS - 30, DAYS, "clozapine, not stopped", **_by_clozapine(chart, DAYS - 30))
+
+
+def _by_clozapine(chart: Chart, day: int) -> dict[str, Any]:
+    onset = chart.origin + day * DAY
+    named = {"cause_id": "drug:clozapine", "cause_class": "idiosyncratic", "lines": ("wbc", "neutrophils")}
+    return {**named, "cause_onset": onset, "recorded": True}
 
 
 def _two_drugs(chart: Chart) -> None:

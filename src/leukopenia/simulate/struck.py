@@ -20,9 +20,6 @@ from leukopenia.simulate.world import HISTORY, World
 LIFELONG = ("constitutional",)
 """Classes of causes with which people are born: the level is theirs, the marrow keeps to it."""
 
-LATE_SHARE = 0.2
-"""Share of onsets under long treatment that come at any time (explain.late_share)."""
-
 NEUTROPENIA, LYMPHOPENIA = 1.5, 1.0
 """10^9/L below which the lines are called low everywhere."""
 
@@ -177,7 +174,8 @@ def _drug(chart: Chart, world: World, cause: Cause, day: float, seen: float, end
 
 def _latency(world: World, cause: Cause, rng: Random) -> float:
     """Days from the start of a cause to the first low count."""
-    if cause.is_drug and not cause.from_last_dose and cause.id not in world.short and rng.random() < LATE_SHARE:
+    lasting = cause.is_drug and not cause.from_last_dose and cause.id not in world.short
+    if lasting and rng.random() < world.policy["late_share"]:
         return rng.uniform(1, HISTORY)
     if cause.latency is None:
         return rng.uniform(1, 60) if cause.is_drug else rng.uniform(0, 10)

@@ -35,9 +35,6 @@ _SHORT = ("J01", "J02", "J05", "P01", "P02", "N02B", "M01A", "A03FA", "A07AA", "
 RECENT = 365
 """Short courses that ended longer ago are not on record."""
 
-_CHRONIC_SHARE = 0.1
-"""Share of the low counts of a standing condition that begin within the reference window (explain.chronic_share)."""
-
 _LEFT_SHIFT = {("left_shift", "present"): 6.0}
 TEXTBOOK: Mapping[str, signs.Effects] = {
     "cond:acute-leukaemia": {
@@ -73,6 +70,13 @@ class World:
     seed: int
     departures: Departures
     textbook: bool = False
+
+    @cached_property
+    def policy(self) -> Mapping[str, float]:
+        """The numbers of the explainer's policy that say what the world is like, without ``explain.``."""
+        names = ("chronic_share", "late_share")
+        rows = {row["name"]: row["value"] for row in self.knowledge["policy"]}
+        return {name: float(rows[f"explain.{name}"]) for name in names}
 
     @cached_property
     def causes(self) -> Mapping[str, Cause]:
@@ -183,7 +187,12 @@ class World:
         """Conditions on record that lower nothing, and their cumulated expected number a person."""
         conditions = [cause for cause in self.causes.values() if not cause.is_drug and cause.id in self.diagnoses]
         expected = [
-            (cause, self._starts(cause) * RECENT if cause.acute else self._starts(cause) * WINDOW / _CHRONIC_SHARE)
+            (
+                cause,
+                self._starts(cause) * RECENT
+                if cause.acute
+                else self._starts(cause) * WINDOW / self.policy["chronic_share"],
+            )
             for cause in conditions
             if cause.exposed and cause.id != COMBINATION
         ]
