@@ -65,11 +65,12 @@ def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
     chart.count(last, last + 30, last + 90)
     low = _first_low(case, values)
     seen = first + low / 24 + 1
-    on_record = cycles(chart, world, agents, first, times, seen, every)
+    legible = cycles(chart, world, agents, first, times, seen, every)
     record_signs(chart, world, cause, seen)
     bystanders(chart, world, seen, last + 90, cause.id)
     for nth in range(times):
-        _tell_truth(chart, world, case, first + every * nth, every if nth < times - 1 else every + 90, on_record)
+        lasts = every if nth < times - 1 else every + 90
+        _tell_truth(chart, world, case, first + every * nth, lasts, any(legible[: nth + 1]))
 
 
 def _first_low(case: Struck, values: Array) -> float:

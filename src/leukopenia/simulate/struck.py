@@ -166,7 +166,7 @@ def _drug(chart: Chart, world: World, cause: Cause, day: float, seen: float, end
     start = day - _latency(world, cause, chart.rng)
     if cause.from_last_dose:
         first = start - 14 if chart.rng.random() < 0.5 else start
-        return infusions(chart, world, (cause.id,), first, 2 if first < start else 1, seen, 14)
+        return any(infusions(chart, world, (cause.id,), first, 2 if first < start else 1, seen, 14))
     if chart.rng.random() < 0.15:
         end = day - chart.rng.uniform(0, min(cause.after_stop_days, day - start) * 0.9)
     return take(chart, world, cause.id, start, max(end, start + 0.5), seen)

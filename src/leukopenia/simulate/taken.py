@@ -92,15 +92,12 @@ def take(chart: Chart, world: World, drug: str, start: float, end: float, seen: 
 
 def cycles(
     chart: Chart, world: World, agents: Sequence[str], first: float, times: int, seen: float, every: float = CYCLE
-) -> bool:
-    """Record infusions, a cycle apart; whether the record says of any which drug it was."""
-    legible = [
-        _infuse(chart, world, agent, first + every * cycle)
-        for cycle in range(times)
-        for agent in agents
-        if first + every * cycle > seen - HISTORY
+) -> list[bool]:
+    """Record infusions, a cycle apart; whether the record says of each cycle which drug it was."""
+    days = (first + every * cycle for cycle in range(times))
+    return [
+        any([_infuse(chart, world, agent, day) for agent in agents]) for day in days if day > seen - HISTORY
     ]
-    return any(legible)
 
 
 def _infuse(chart: Chart, world: World, agent: str, day: float) -> bool:
