@@ -62,6 +62,7 @@ def forecast(
     from leukopenia import forecast_case, regimen_file
 
     _check(analyte, plot, vpc)
+    _one_question(replay, vpc is not None, bool(scenario or next_dose or plot))
     given = regimen_file.RegimenFile() if regimen is None else regimen_file.read(regimen)
     asked = forecast_case.Asked(given, card, analyte)
     chosen = policy_of(policy, as_of=as_of)
@@ -73,7 +74,7 @@ def forecast(
     else:
         planned = _planned(scenario or [], next_dose, given)
         told, lines = _told(sources, patient, asked, chosen, reading, planned)
-    if plot is not None and not replay and vpc is None:
+    if plot is not None:
         _draw(told, plot)
     for line in [json.dumps(told, ensure_ascii=False)] if as_json else lines(told):
         print(line)
@@ -85,6 +86,15 @@ def _check(analyte: str, *pictures: Path | None) -> None:
     for picture in pictures:
         if picture is not None and picture.suffix != ".svg":
             raise UsageError("A picture is an SVG file.", picture.name, "Give a name that ends in .svg.")
+
+
+def _one_question(replay: bool, vpc: bool, one_person: bool) -> None:
+    if replay + vpc + one_person > 1:
+        raise UsageError(
+            "These options ask different questions.",
+            "",
+            "Give --replay, or --vpc, or --plot with --scenario and --next.",
+        )
 
 
 Answer = tuple[dict[str, Any], Callable[[dict[str, Any]], Iterable[str]]]

@@ -151,3 +151,8 @@ def test_a_check_is_a_picture_of_one_card(people: Path, tmp_path: Path) -> None:
     assert "SVG" in fails(2, "forecast", people, "--vpc", tmp_path / "check.png")
     source = hospital(tmp_path, ("Etoposide", "2026-01-05T09:00", 1.0, 100.0, "mg"))
     assert "of one card" in fails(2, "forecast", source, "--vpc", tmp_path / "check.svg")
+
+
+def test_one_question_at_a_time(people: Path, tmp_path: Path) -> None:
+    for more in (("--vpc", tmp_path / "check.svg"), ("--scenario", "same"), ("--plot", tmp_path / "plot.svg")):
+        assert "different questions" in fails(2, "forecast", people, "--replay", *more)
