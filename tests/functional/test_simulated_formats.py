@@ -187,7 +187,7 @@ def _is_one_of(run: Truth, episodes: pl.DataFrame) -> bool:
 def test_a_deep_fall_that_is_found_in_fhir_is_found_in_every_format(found_in: Any, format: str) -> None:
     falls, in_format = found_in(format)
     _, in_fhir = found_in("fhir")
-    assert len(falls) > (30 if format != "csv" else 2)
+    assert len(falls) > 30
     assert [run for run in falls if run in in_fhir and run not in in_format] == []
     assert len(in_fhir) > 30
 
