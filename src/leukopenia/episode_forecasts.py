@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
-from narwhals.stable.v2 import col, when
+from narwhals.stable.v2 import col, lit, when
 
 from leukopenia import contracts, forecasting
 from leukopenia.contracts import Knowledge
@@ -24,6 +24,7 @@ from leukopenia.engine import Engine, Frame
 from leukopenia.errors import UsageError
 from leukopenia.forecast import recovery
 from leukopenia.forecast.model_card import why_not
+from leukopenia.forecast.statuses import NOT_COUNTED
 from leukopenia.forecast_records import AT_ONCE, HORIZON, Person, drugs_of, persons_of
 from leukopenia.harmonising import Harmonised, polars_type
 from leukopenia.policy import Policy
@@ -84,11 +85,14 @@ def forecast(
     progress : callable
         Told how many persons are done.
     """
-    still_open = episodes.filter(col("state") == "open")
+    # A low count after so long would be another episode: this one is open only because nobody looked again.
+    watched = col("last_low") >= as_of - int(policy.number("gap.break_days")) * _DAY
+    still_open = episodes.filter(col("state") == "open", watched)
+    lost = episodes.filter(col("state") == "open", ~watched).with_columns(status=lit(NOT_COUNTED))
     found = _by_card(still_open, limited, made, engine, policy, as_of, progress)
     ids = polars_type(contracts.PATIENTS, "patient_id", _id_type(episodes))
     parts = [engine.load(_table(found.forecasts, contracts.FORECASTS, ids), "card_forecasts")]
-    parts.append(_others(still_open, found, causes, engine, knowledge, as_of))
+    parts += [_others(still_open, found, causes, engine, knowledge, as_of), recovery.untold(lost, as_of)]
     markers = engine.load(_table(found.markers, contracts.FORECAST_MARKERS, ids), "forecast_markers")
     return Forecasts(engine.materialise(nw.concat(parts), "forecasts"), markers)
 

@@ -93,7 +93,7 @@ def test_recovery_from_causes_names_them_and_what_nobody_knows(episode: dict[str
     assert "causes named above" in one.basis
     name = Words(facts.knowledge).name(cause["cause_id"])
     assert one.statements[0].startswith(f"Rests on: {name} ")
-    assert "For 30 % of the probability nobody has published" in one.statements[1]
+    assert "For 30 % of the probability it is not known" in one.statements[1]
     assert one.columns == ["recovered"] and one.days[-1].cells == ["at least 70 %"]
     assert 'class="gap"' in str(one.drawing)
     assert "at least 70%, at most 100%" in str(one.drawing)

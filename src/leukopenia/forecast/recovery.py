@@ -101,7 +101,7 @@ def recovery(episodes: Frame, causes: Frame, recovers: Frame, days: Frame, as_of
     whole = scope.join(ranked, on="episode_id", how="left").join(_mixed(known), on="episode_id", how="left")
     mixed = keep(_said(whole), "forecast_recovery")
     told = mixed.filter(col("status") == FORECAST).join(_by_day(known, days), on="episode_id")
-    return nw.concat([_shaped(told.with_columns(basis=lit("causes")), as_of), _without(mixed, as_of)])
+    return nw.concat([_shaped(told.with_columns(basis=lit("causes")), as_of), untold(_unknown(mixed), as_of)])
 
 
 def _placed(candidates: Frame, recovers: Frame, as_of: int) -> Frame:
@@ -183,11 +183,23 @@ def _listed(name: str) -> nw.Expr:
     return nw.concat_str([col(f"{name}_1").fill_null(""), *later])
 
 
-def _without(mixed: Frame, as_of: int) -> Frame:
-    rest = mixed.filter(col("status") != FORECAST)
+def _unknown(mixed: Frame) -> Frame:
+    return mixed.filter(col("status") != FORECAST)
+
+
+def untold(episodes: Frame, as_of: int) -> Frame:
+    """contracts.FORECASTS of episodes that are not forecast: one row each, with the reason in `status`.
+
+    Parameters
+    ----------
+    episodes : Frame
+        episode_id, patient_id, analyte, status.
+    as_of : int
+        The minute asked for.
+    """
     nothing = lit(None).cast(nw.Float64)
     return _shaped(
-        rest.with_columns(
+        episodes.with_columns(
             day=lit(0).cast(nw.Int64), basis=lit("none"), p_recovered=nothing, unknown_share=nothing, rests_on=lit("")
         ).with_columns(source_id=lit("")),
         as_of,

@@ -17,6 +17,9 @@ RESEARCH = "Research use only: it supports a professional's judgement and is no 
 DAY = 1440
 _TOLD_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 28, 35, 42)
 _BY_CAUSES = "causes"
+_MOSTLY_UNKNOWN = 0.9
+"""Share of the probability without a published recovery above which a curve would show nothing."""
+
 _READY = (("1.0", (3, 4)), ("1.5", (2, 3, 4)))
 """A count at or above a cut-off of CTCAE 5.0 is one that has none of these grades."""
 
@@ -80,11 +83,21 @@ def outlooks(record: Record, words: Words, bands: list[dict[str, Any]], key: str
         found = record.explained[episode["episode_id"]]
         if not found.forecasts:
             continue
-        if any(row["median"] is not None or row["p_recovered"] is not None for row in found.forecasts):
-            told.append(_outlook(episode, found, record, words, bands, f"{key}-o{n}"))
+        if why := _why_not(found.forecasts):
+            untold.append(Untold(_heading(episode), why))
         else:
-            untold.append(Untold(_heading(episode), found.forecasts[0]["status"]))
+            told.append(_outlook(episode, found, record, words, bands, f"{key}-o{n}"))
     return told, untold
+
+
+def _why_not(days: list[Row]) -> str:
+    """Why there is nothing to show; empty where there is."""
+    if all(row["median"] is None and row["p_recovered"] is None for row in days):
+        return str(days[0]["status"])
+    unknown = days[0]["unknown_share"] or 0.0
+    if unknown > _MOSTLY_UNKNOWN:
+        return f"for {percent(unknown)} of the probability it is not known how long recovery takes"
+    return ""
 
 
 def _urgency(episode: Row) -> tuple[int, float]:
@@ -202,7 +215,7 @@ def _causes(days: list[Row], found: Explanation, words: Words) -> Iterator[str]:
         yield f"Rests on: {', '.join(shares)}"
     if days[0]["unknown_share"]:
         yield (
-            f"For {percent(days[0]['unknown_share'])} of the probability nobody has published how long recovery takes: "
+            f"For {percent(days[0]['unknown_share'])} of the probability it is not known how long recovery takes: "
             "the curve is the least it can be, the hatched part what may come on top"
         )
 

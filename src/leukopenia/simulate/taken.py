@@ -95,9 +95,7 @@ def cycles(
 ) -> list[bool]:
     """Record infusions, a cycle apart; whether the record says of each cycle which drug it was."""
     days = (first + every * cycle for cycle in range(times))
-    return [
-        any([_infuse(chart, world, agent, day) for agent in agents]) for day in days if day > seen - HISTORY
-    ]
+    return [any([_infuse(chart, world, agent, day) for agent in agents]) for day in days if day > seen - HISTORY]
 
 
 def _infuse(chart: Chart, world: World, agent: str, day: float) -> bool:
