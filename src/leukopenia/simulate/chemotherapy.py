@@ -18,6 +18,7 @@ from leukopenia.simulate.records import DAY
 from leukopenia.simulate.sampling import before
 from leukopenia.simulate.struck import Struck, struck, with_standing
 from leukopenia.simulate.taken import CYCLE, bystanders, cycles
+from leukopenia.simulate.ward import treat
 from leukopenia.simulate.world import World
 
 STEP = 1.0
@@ -68,6 +69,7 @@ def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
     legible = cycles(chart, world, agents, first, times, seen, every)
     record_signs(chart, world, cause, seen)
     bystanders(chart, world, seen, last + 90, cause.id)
+    treat(chart, cause, seen, case.severe)
     for nth in range(times):
         lasts = every if nth < times - 1 else every + 90
         _tell_truth(chart, world, case, first + every * nth, lasts, any(legible[: nth + 1]))

@@ -15,6 +15,7 @@ from leukopenia.simulate.records import DAY
 from leukopenia.simulate.sampling import look, look_for_years
 from leukopenia.simulate.taken import bystanders, catch, take
 from leukopenia.simulate.taken import cycles as infusions
+from leukopenia.simulate.ward import treat
 from leukopenia.simulate.world import HISTORY, World
 
 LIFELONG = ("constitutional",)
@@ -103,6 +104,7 @@ def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
     record_signs(chart, world, cause, seen)
     bystanders(chart, world, seen, last, cause.id)
     _tell_truth(chart, world, case, day + found.first / 24, last, on_record)
+    treat(chart, cause, seen, case.severe)
     if cause.cause_class in _DEADLY and math.isinf(found.low_until) and chart.rng.random() < _DIED:
         chart.die(last + 1)
 
