@@ -135,32 +135,12 @@ DOSES = {
 """What is given of a drug in one cycle, in its unit."""
 
 CONDITIONS = {
-    "breast cancer": ("C50.919", "Malignant neoplasm of unspecified site of unspecified female breast"),
-    "lung cancer": ("C34.90", "Malignant neoplasm of unspecified part of unspecified bronchus or lung"),
-    "chemotherapy neutropenia": ("D70.1", "Agranulocytosis secondary to cancer chemotherapy"),
     "neutropenic fever": ("R50.81", "Fever presenting with conditions classified elsewhere"),
-    "drug neutropenia": ("D70.2", "Other drug-induced agranulocytosis"),
     "low white cells": ("D72.819", "Decreased white blood cell count, unspecified"),
-    "hyperthyroidism": ("E05.90", "Thyrotoxicosis, unspecified without thyrotoxic crisis or storm"),
     "schizophrenia": ("F20.9", "Schizophrenia, unspecified"),
-    "rheumatoid arthritis": ("M06.9", "Rheumatoid arthritis, unspecified"),
-    "epilepsy": ("G40.909", "Epilepsy, unspecified, not intractable, without status epilepticus"),
     "crohn disease": ("K50.90", "Crohn's disease, unspecified, without complications"),
-    "viral infection": ("B34.9", "Viral infection, unspecified"),
-    "sepsis": ("A41.9", "Sepsis, unspecified organism"),
-    "hiv": ("B20", "Human immunodeficiency virus [HIV] disease"),
-    "duffy null": ("D70.8", "Duffy-null associated neutrophil count"),
-    "cyclic neutropenia": ("D70.4", "Cyclic neutropenia"),
-    "aplastic anaemia": ("D61.9", "Aplastic anemia, unspecified"),
-    "acute leukaemia": ("C92.00", "Acute myeloblastic leukemia, not having achieved remission"),
-    "hypersplenism": ("D73.1", "Hypersplenism"),
-    "cirrhosis": ("K74.60", "Unspecified cirrhosis of liver"),
-    "polymyalgia": ("M35.3", "Polymyalgia rheumatica"),
     "newborn": ("Z38.00", "Single liveborn infant, delivered vaginally"),
-    "pregnancy": (
-        "Z34.90",
-        "Encounter for supervision of normal pregnancy, unspecified, unspecified trimester",
-    ),
+    "pregnancy": ("Z34.90", "Encounter for supervision of normal pregnancy, unspecified, unspecified trimester"),
     "hypertension": ("I10", "Essential (primary) hypertension"),
     "diabetes": ("E11.9", "Type 2 diabetes mellitus without complications"),
 }

@@ -31,7 +31,7 @@ NOT_SYSTEMIC = (
     ("Metronidazole gel 0.75 %", "topical"),
     ("Chloramphenicol eye drops 0.5 %", "ophthalmic"),
 )
-SNOMED_CODES = {"A41.9": "91302008", "B20": "86406008", "D61.9": "306058006", "D73.1": "58381000"}
+SNOMED_CODES = {"B20": "86406008", "D73.1": "58381000"}
 
 
 def _any(row: Any) -> bool:

@@ -151,11 +151,11 @@ class World:
     def diagnoses(self) -> Mapping[str, tuple[str, tuple[tuple[str, str], ...]]]:
         """Name and code of each condition, by cause."""
         codes: dict[str, tuple[str, str]] = {}
-        for row in self.knowledge["condition_codes"]:
-            if row["system"] == "icd10cm":
-                codes[row["condition"]] = (ICD10CM, _dotted(row["code"]))
-            elif row["system"] == "snomed" and row["match"] == "exact":
-                codes.setdefault(row["condition"], (SNOMED, row["code"]))
+        for system, url in (("icd10cm", ICD10CM), ("snomed", SNOMED)):
+            for row in self.knowledge["condition_codes"]:
+                if row["system"] == system:
+                    code = _dotted(row["code"]) if system == "icd10cm" else row["code"]
+                    codes.setdefault(row["condition"], (url, code))
         names: dict[str, str] = {}
         for row in self.knowledge["condition_names"]:
             names.setdefault(row["condition"], row["name"])
