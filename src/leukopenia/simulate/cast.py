@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from leukopenia.simulate import chemotherapy, monitoring, ordinary, struck
+from leukopenia.simulate import awaited, chemotherapy, monitoring, ordinary, struck
 from leukopenia.simulate.causes import UNEXPLAINED, Cause
 from leukopenia.simulate.chart import Chart
 from leukopenia.simulate.sampling import look_for_years
@@ -106,6 +106,7 @@ def cast(persons: int, world: World, rng: Random, showcase: bool) -> list[Role]:
     shown = [_shown(world, *one, rng) for one in SHOWCASE] if showcase and each else []
     strikes = [_role(world, *world.strike(rng), rng) for _ in range(round(STRUCK_SHARE * persons) - len(shown))]
     told += [*shown, *strikes, *(_treated(world) for _ in range(round(TREATED_SHARE * persons)))]
+    told += [_awaited(world, nth) for nth in range(awaited.SHOWN if shown else 0)]
     told = told[:persons]
     told += [HEALTHY.role(nth) for nth in range(persons - len(told))]
     rng.shuffle(told)
@@ -135,6 +136,13 @@ def _age(world: World, cause: Cause, rng: Random) -> str:
         for its, share in _AGE_SHARES.items()
     ]
     return rng.choices(list(_AGE_SHARES), weights)[0]
+
+
+def _awaited(world: World, nth: int) -> Role:
+    def tell(chart: Chart) -> None:
+        awaited.awaited(chart, world, nth)
+
+    return Role("chemotherapy", tell, awaited.DAYS, _AGES["elderly"], recent=True)
 
 
 def _treated(world: World) -> Role:

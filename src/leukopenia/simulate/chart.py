@@ -213,6 +213,11 @@ class Chart:
         )
         return self.drugs[-1]
 
+    def infuse(self, name: str, day: float, hours: float, dose: float, dose_unit: str) -> None:
+        """Give a drug as a pump records it, with a beginning and an end."""
+        given = self.prescribe(DRUGS[name], day, None, "administered", dose, dose_unit=dose_unit)
+        self.drugs[-1] = replace(given, end=given.start + round(hours * 60))
+
     def diagnose(self, name: str, day: float, until: float | None = None, certainty: str = "confirmed") -> None:
         """Record a diagnosis by its ICD-10-CM code."""
         code, display = CONDITIONS[name]

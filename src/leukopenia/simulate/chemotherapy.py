@@ -57,14 +57,14 @@ def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
     )
     every = float(max(CYCLE, 7 * math.ceil(latency * 1.5 / 7)))
     days = every * times + 60
-    values = _counts(chart, world, case, min(latency, 60.0), [every * nth for nth in range(times)], days)
-    chart.follow(Course(values, 0.0, STEP, math.inf), first)
+    found = course(chart, world, case, [every * nth for nth in range(times)], days, latency)
+    chart.follow(found, first)
     before(chart, first)
     for nth in range(times):
-        _look(chart, values, first + every * nth, every * nth, every)
+        _look(chart, found.values, first + every * nth, every * nth, every)
     last = first + every * times
     chart.count(last, last + 30, last + 90)
-    low = _first_low(case, values)
+    low = _first_low(case, found.values)
     seen = first + low / 24 + 1
     legible = cycles(chart, world, agents, first, times, seen, every)
     record_signs(chart, world, cause, seen)
@@ -72,7 +72,14 @@ def tell(chart: Chart, world: World, cause: Cause, recorded: bool) -> None:
     treat(chart, cause, seen, case.severe)
     for nth in range(times):
         lasts = every if nth < times - 1 else every + 90
-        _tell_truth(chart, world, case, first + every * nth, lasts, any(legible[: nth + 1]))
+        tell_truth(chart, world, case, first + every * nth, lasts, any(legible[: nth + 1]))
+
+
+def course(
+    chart: Chart, world: World, case: Struck, doses: list[float], days: float, latency: float = _PLAIN_LATENCY
+) -> Course:
+    """The counts of a person from the first of some doses on."""
+    return Course(_counts(chart, world, case, min(latency, 60.0), doses, days), 0.0, STEP, math.inf)
 
 
 def _first_low(case: Struck, values: Array) -> float:
@@ -160,7 +167,8 @@ def _look(chart: Chart, values: Array, day: float, since: float, every: float) -
         later += step
 
 
-def _tell_truth(chart: Chart, world: World, case: Struck, day: float, lasts: float, recorded: bool) -> None:
+def tell_truth(chart: Chart, world: World, case: Struck, day: float, lasts: float, recorded: bool) -> None:
+    """What the counts of one cycle come from."""
     cause = case.cause
     chart.span(
         day,

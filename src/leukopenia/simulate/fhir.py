@@ -262,13 +262,16 @@ def _request(drug: Drug) -> Resource:
 
 
 def _administration(drug: Drug) -> Resource:
+    start = clock(drug.start, drug.precision)
+    lasted = None if drug.end is None else {"start": start, "end": clock(drug.end, drug.precision)}
     return _filled(
         resourceType="MedicationAdministration",
         id=drug.row_id,
         status="not-done" if drug.status == "not_given" else "completed",
         **_drug_named(drug),
         subject=_subject(drug.patient_id),
-        effectiveDateTime=clock(drug.start, drug.precision),
+        effectiveDateTime=None if lasted else start,
+        effectivePeriod=lasted,
         dosage=_dosage(drug),
     )
 
