@@ -185,7 +185,8 @@ def verdict(made: Score) -> str:
 
 def page(scores: Mapping[str, Score], persons: int, seed: int) -> str:
     """The tables as Markdown."""
-    parts = [f"# Calibration\n\n{date.today()}. `python benchmarks/calibration.py --persons {persons} --seed {seed} --page`"]
+    names = " ".join(f'"{name}"' for name in scores)
+    parts = [f"# Calibration\n\n{date.today()}. `python benchmarks/calibration.py --persons {persons} --seed {seed} --settings {names} --page`"]
     for name, made in scores.items():
         overall = made.explanation.row(0, named=True)
         parts.append(f"## {name}\n\n{overall['episodes']} episodes with a known cause: {verdict(made)}.")

@@ -54,6 +54,7 @@ NEUTRAL = {
     "explain.clue_scale": 1,
     "explain.temperature": 1,
     "explain.background_rate": 0.02,
+    "explain.untold_rate": 0,
 }
 """The policy before any case was seen: what is fitted with a case left out starts from here."""
 

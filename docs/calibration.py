@@ -29,17 +29,15 @@ SHOWN = ("all off", "all on")
 
 @dataclass(frozen=True)
 class Tenth:
-    """One row of a table of reliability."""
+    """One row of a table of reliability: the tenth from `tenth` / 10 on."""
 
+    tenth: int
     n: int
     given: float
     happened: float
     low: float
     high: float
-
-    @property
-    def points(self) -> float:
-        return 100 * (self.given - self.happened)
+    points: float
 
 
 def measured(text: str) -> dict[str, list[Tenth]]:
@@ -56,7 +54,15 @@ def _rows(part: str) -> Iterator[list[str]]:
 
 def _tenth(cells: Sequence[str]) -> Tenth:
     low, high = (float(end) for end in cells[4].split(" to "))
-    return Tenth(int(cells[1]), float(cells[2]), float(cells[3]), low, high)
+    return Tenth(
+        round(10 * float(cells[0].split()[0])),
+        int(cells[1]),
+        float(cells[2]),
+        float(cells[3]),
+        low,
+        high,
+        float(cells[5]),
+    )
 
 
 def table(found: Mapping[str, Sequence[Tenth]]) -> str:
@@ -65,7 +71,8 @@ def table(found: Mapping[str, Sequence[Tenth]]) -> str:
     lines = [f"| departures | {' | '.join(heads)} | furthest |", "| --- " * 12 + "|"]
     for name, tenths in found.items():
         judged = [abs(one.points) for one in tenths if one.n >= LEAST]
-        lines.append(f"| {name} | {' | '.join(map(_cell, tenths))} | {max(judged):.1f} |")
+        cells = {one.tenth: _cell(one) for one in tenths}
+        lines.append(f"| {name} | {' | '.join(cells.get(tenth, '') for tenth in range(10))} | {max(judged):.1f} |")
     return "\n".join(lines) + "\n"
 
 
