@@ -1,5 +1,5 @@
 """Every benchmark, one after the other: cohorts, FHIR ingest, one patient, a million episodes explained, the worklist of
-100,000 persons, indirect reference limits, limits by age, forecasts.
+100,000 persons, indirect reference limits, limits by age, forecasts, simulated hospitals, calibration of causes.
 
 python benchmarks/all.py
 """
@@ -28,6 +28,8 @@ RUNS = (
     ("forecast.py",),
     ("forecast_calibration.py",),
     ("forecast_skill.py",),
+    ("simulate.py", "--patients", "20_000", "200_000", "--copies"),
+    ("calibration.py", "--persons", "11300", "--seed", "2001", "--settings", "all on", "all off"),
 )
 
 

@@ -1,7 +1,7 @@
 """The picture of the README: one person's timeline, cut out of a report so that it stands alone.
 
     leukopenia demo /somewhere
-    python docs/picture.py /somewhere/report.html sim-0348 docs/pictures/timeline.svg
+    python docs/picture.py /somewhere/report.html sim-0233 docs/pictures/timeline.svg
 
 Only pictures of simulated persons belong here.
 """
