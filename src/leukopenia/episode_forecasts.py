@@ -1,13 +1,15 @@
 """Open episodes -> forecasts: after chemotherapy one person at a time, by a card or nadir days; the others as tables.
 
-A person costs some eighty milliseconds of processor time, so that persons are taken in batches, on all
-processors, and no more of them than the policy says. A source without such persons pays one small query.
+A person costs some eighty milliseconds of processor time, one whose next cycle lies ahead a hundred and fifty more, so
+that persons are taken in batches, on all processors, and no more of them than the policy says. A source without such
+persons pays one small query.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -46,18 +48,23 @@ _DAY = 1440
 
 @dataclass(frozen=True)
 class Forecasts:
-    """The tables of contracts.FORECASTS and contracts.FORECAST_MARKERS."""
+    """The tables of `leukopenia.contracts` by name."""
 
     forecasts: Frame
     forecast_markers: Frame
+    forecast_scenarios: Frame
+    scenario_markers: Frame
+
+
+_BESIDE = (contracts.FORECAST_MARKERS, contracts.FORECAST_SCENARIOS, contracts.SCENARIO_MARKERS)
+"""Tables that only cards and nadir days fill."""
 
 
 @dataclass
 class _ByCard:
     """What cards have given so far: rows by table, the episodes told, and why others were not."""
 
-    forecasts: list[Row] = field(default_factory=list)
-    markers: list[Row] = field(default_factory=list)
+    rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     told: list[str] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -91,10 +98,10 @@ def forecast(
     lost = episodes.filter(col("state") == "open", ~watched).with_columns(status=lit(NOT_COUNTED))
     found = _by_card(still_open, limited, made, engine, policy, as_of, progress)
     ids = polars_type(contracts.PATIENTS, "patient_id", _id_type(episodes))
-    parts = [engine.load(_table(found.forecasts, contracts.FORECASTS, ids), "card_forecasts")]
+    parts = [engine.load(_table(found.rows["forecasts"], contracts.FORECASTS, ids), "card_forecasts")]
     parts += [_others(still_open, found, causes, engine, knowledge, as_of), recovery.untold(lost, as_of)]
-    markers = engine.load(_table(found.markers, contracts.FORECAST_MARKERS, ids), "forecast_markers")
-    return Forecasts(engine.materialise(nw.concat(parts), "forecasts"), markers)
+    beside = {table.name: engine.load(_table(found.rows[table.name], table, ids), table.name) for table in _BESIDE}
+    return Forecasts(engine.materialise(nw.concat(parts), "forecasts"), **beside)
 
 
 def _id_type(frame: Frame) -> type[pl.DataType]:
@@ -165,7 +172,7 @@ def _tell(
     persons = {person.patient_id: person for person in persons_of(ids, limited, made, engine, policy, as_of)}
     work = [(row, persons[str(row["patient_id"])]) for row in batch.to_dicts() if str(row["patient_id"]) in persons]
 
-    def tell(one: tuple[Row, Person]) -> tuple[list[Row], list[Row]] | str:
+    def tell(one: tuple[Row, Person]) -> Mapping[str, list[Row]] | str:
         return _episode(*one, policy)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -174,12 +181,12 @@ def _tell(
                 found.reasons[row["episode_id"]] = told
             else:
                 found.told.append(row["episode_id"])
-                found.forecasts += told[0]
-                found.markers += told[1]
+                for name, rows in told.items():
+                    found.rows[name] += rows
 
 
-def _episode(episode: Row, person: Person, policy: Policy) -> tuple[list[Row], list[Row]] | str:
-    """The rows of an episode, or why there are none."""
+def _episode(episode: Row, person: Person, policy: Policy) -> Mapping[str, list[Row]] | str:
+    """The rows of an episode by table, or why there are none."""
     from leukopenia.forecast_case import Asked, case
 
     try:
@@ -198,9 +205,10 @@ def _days(found: Case) -> list[int]:
     return list(range(min(DAYS, math.floor(left)) + 1))
 
 
-def _rows(episode: Row, found: Case, days: Sequence[int]) -> tuple[list[Row], list[Row]]:
+def _rows(episode: Row, found: Case, days: Sequence[int]) -> Mapping[str, list[Row]]:
     import numpy as np
 
+    from leukopenia import forecast_scenarios
     from leukopenia.forecast import prediction
     from leukopenia.forecast.daily import daily
     from leukopenia.forecast_case import inputs
@@ -217,9 +225,16 @@ def _rows(episode: Row, found: Case, days: Sequence[int]) -> tuple[list[Row], li
     told = prediction.described(shape, points, given.since, levels, found.cards, given.regimen)
     common = _common(episode, found, told)
     if told.status == prediction.NO_FIT:
-        return [common | {"day": 0, "minute": found.person.as_of}], []
+        return {"forecasts": [common | {"day": 0, "minute": found.person.as_of}]}
     each = daily(fitted.curves, times, given.since, asked, levels, _limit(found))
-    return list(_daily_rows(common, each, found.person.as_of, days)), list(_marker_rows(common, found, told))
+    ahead, ahead_markers = forecast_scenarios.standing(found, given, fitted, told.status)
+    place = {name: episode[name] for name in ("episode_id", "patient_id")}
+    return {
+        "forecasts": list(_daily_rows(common, each, found.person.as_of, days)),
+        "forecast_markers": list(_marker_rows(place, found, told)),
+        "forecast_scenarios": [place | row for row in ahead],
+        "scenario_markers": [place | row for row in ahead_markers],
+    }
 
 
 def _common(episode: Row, found: Case, told: Forecast) -> Row:
@@ -254,11 +269,10 @@ def _daily_rows(common: Row, each: Daily, as_of: int, days: Sequence[int]) -> It
         yield common | {"day": day, "minute": as_of + day * _DAY} | _known(values)
 
 
-def _marker_rows(common: Row, found: Case, told: Forecast) -> Iterator[Row]:
-    place = {"episode_id": common["episode_id"], "patient_id": common["patient_id"], "day_0": found.day_0}
+def _marker_rows(place: Row, found: Case, told: Forecast) -> Iterator[Row]:
     for name, marker in told.markers.items():
         values = {part: getattr(marker, part) for part in ("low", "median", "high", "probability")}
-        yield place | {"marker": name} | _known(values)
+        yield place | {"day_0": found.day_0, "marker": name} | _known(values)
 
 
 def _known(values: Mapping[str, float]) -> Row:

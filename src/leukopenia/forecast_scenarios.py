@@ -11,6 +11,7 @@ from leukopenia import forecasting
 from leukopenia.errors import UsageError
 from leukopenia.forecast import next_cycle
 from leukopenia.forecast.next_cycle import Course, Planned, Scenario
+from leukopenia.forecast.prediction import Fitted, Marker
 from leukopenia.forecast_case import Case, Inputs, inputs
 from leukopenia.forecast_records import DAY
 from leukopenia.regimen_file import RegimenFile
@@ -20,7 +21,11 @@ Row = dict[str, Any]
 STANDARD = "ctcae-5.0"
 _EPOCH = datetime(1970, 1, 1)
 _QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+_PARTS = ("low", "median", "high", "probability")
 _SAME = Scenario()
+
+STANDING = (_SAME, Scenario(share=0.75), Scenario(delay=7.0))
+"""Told of everybody whose next cycle lies ahead, without being asked for."""
 
 
 def asked(words: Sequence[str], file: RegimenFile) -> list[Scenario]:
@@ -120,7 +125,7 @@ def _course(case: Case, given: Inputs, cycle: Planned, course: Course) -> Row:
         "dose_time": _iso(_minute(given, course.dose)),
         "doses": [{"amount": _plain(amount), "unit": case.cards[0].dose_unit} for amount in amounts],
         "markers": {
-            name: {part: _plain(getattr(marker, part)) for part in ("low", "median", "high", "probability")}
+            name: {part: _plain(value) for part, value in _values(marker).items()}
             for name, marker in course.markers.items()
         },
         "at_dose": {f"{level:.1f}": _plain(chance) for level, chance in course.at_dose.items()},
@@ -129,6 +134,69 @@ def _course(case: Case, given: Inputs, cycle: Planned, course: Course) -> Row:
         "curve": {"days": [_plain((hour - given.since) / 24.0) for hour in course.hours]}
         | {name: [_plain(x) for x in band] for name, band in zip(_QUANTILES, course.band, strict=True)},
     }
+
+
+def _values(marker: Marker) -> dict[str, float]:
+    return {part: getattr(marker, part) for part in _PARTS}
+
+
+def standing(case: Case, given: Inputs, found: Fitted, status: str) -> tuple[list[Row], list[Row]]:
+    """The standing scenarios of a case that is already fitted.
+
+    Parameters
+    ----------
+    case : Case
+    given : Inputs
+        Of the case.
+    found : Fitted
+    status : str
+        Of its forecast.
+
+    Returns
+    -------
+    days, markers : lists of dict
+        Rows of contracts.FORECAST_SCENARIOS and contracts.SCENARIO_MARKERS without the episode. None where no card
+        knows doses, or where the records do not tell of a next cycle that still lies ahead.
+    """
+    if case.prior:
+        return [], []
+    try:
+        cycle = _cycle(case, given, None)
+    except UsageError:
+        return [], []
+    levels = forecasting.levels(case.analyte, STANDARD)
+    courses = next_cycle.of_fitted(
+        *(found, status, given.regimen, case.cards, levels, STANDING, cycle, given.since), threads=1
+    )
+    days = [row for course in courses for row in _daily(given, course)]
+    return days, [row for course in courses for row in _marked(given, course)]
+
+
+def _place(given: Inputs, course: Course) -> Row:
+    scenario = course.scenario
+    return {
+        "scenario": scenario.name,
+        "dose_percent": 100.0 * scenario.share,
+        "delay_days": scenario.delay,
+        "next_dose": _minute(given, course.dose),
+    }
+
+
+def _daily(given: Inputs, course: Course) -> Iterator[Row]:
+    place = _place(given, course)
+    # The band has a point at every whole day after the dose.
+    band = dict(zip(course.hours, course.band.T, strict=True))
+    for day, chance in enumerate(course.grades.get(4, ())):
+        low, _, median, _, high = (float(value) for value in band[course.dose + 24.0 * day])
+        values = {"median": median, "low": low, "high": high, "p_grade_4": float(chance)}
+        yield place | {"day": day, "minute": place["next_dose"] + day * DAY} | values
+
+
+def _marked(given: Inputs, course: Course) -> Iterator[Row]:
+    place = _place(given, course)
+    for name, marker in course.markers.items():
+        values = {part: value if math.isfinite(value) else None for part, value in _values(marker).items()}
+        yield place | {"marker": name} | values
 
 
 def _plain(value: float) -> float | None:

@@ -54,6 +54,8 @@ class Tables:
     next_steps: Later
     forecasts: Frame
     forecast_markers: Frame
+    forecast_scenarios: Frame
+    scenario_markers: Frame
     issues: Later
     monitored: monitoring.Monitored | None = None
     as_of: int = 0
@@ -139,8 +141,7 @@ def run(
         causality=explained.causality,
         disagreements=explained.disagreements,
         next_steps=explained.next_steps,
-        forecasts=ahead.forecasts,
-        forecast_markers=ahead.forecast_markers,
+        **vars(ahead),
         issues=lambda: nw.concat([*(part() for part in made.issues), _conflicts(limited), _limit_issues(aged, policy)]),
         monitored=monitored,
         as_of=as_of,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import leukopenia as lk
 from leukopenia import contracts
 
 DOSE = ("Docetaxel 180 mg", "2026-01-05T09:00", 1.0, 180.0, "mg")
+BEFORE = ("Docetaxel 180 mg", "2025-12-15T09:00", 1.0, 180.0, "mg")
+WAYS = ["same dose", "75 % of the dose", "same dose, 7 days later"]
 
 
 def tables(source: Path, engine: str = "duckdb", **policy: Any) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -70,6 +73,77 @@ def test_every_engine_tells_the_same(treated: Path, engine: str) -> None:
         pytest.importorskip("pyspark", reason="PySpark is not installed")
     for one, other in zip(tables(treated), tables(treated, engine), strict=True):
         assert_frame_equal(one, other, abs_tol=1e-9, check_row_order=False)
+
+
+def ahead(source: Path, engine: str = "duckdb") -> tuple[pl.DataFrame, pl.DataFrame]:
+    with lk.run(source, engine=engine, frame="polars") as result:
+        days, markers = result.tables["forecast_scenarios"], result.tables["scenario_markers"]
+    for found, table in ((days, contracts.FORECAST_SCENARIOS), (markers, contracts.SCENARIO_MARKERS)):
+        assert found.columns == table.names
+        assert not found.select(table.key).is_duplicated().any()
+    return days.sort("episode_id", "scenario", "day"), markers.sort("episode_id", "scenario", "marker")
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hospital(tmp_path_factory.mktemp("twice"), BEFORE, DOSE)
+
+
+def test_after_two_cycles_the_next_is_told_in_standing_ways(twice: Path) -> None:
+    days, markers = ahead(twice)
+    assert set(days["episode_id"]) == {"7/neutrophils/1"} and set(days["patient_id"]) == {"7"}
+    told = {name: days.filter(scenario=name) for name in WAYS}
+    assert days.height == sum(rows.height for rows in told.values()) == 3 * 41
+    same, reduced, later = told.values()
+    assert [rows.row(0, named=True)["dose_percent"] for rows in told.values()] == [100, 75, 100]
+    assert [rows.row(0, named=True)["delay_days"] for rows in told.values()] == [0, 0, 7]
+    planned = (datetime(2026, 1, 26, 9) - datetime(1970, 1, 1)) // timedelta(minutes=1)
+    assert set(same["next_dose"]) == set(reduced["next_dose"]) == {planned}
+    assert set(later["next_dose"]) == {planned + 7 * 1440}
+    for rows in told.values():
+        assert (rows["minute"] == rows["next_dose"] + rows["day"] * 1440).all()
+        assert rows.select((pl.col("low") < pl.col("median")) & (pl.col("median") < pl.col("high"))).to_series().all()
+    assert reduced["median"].min() > same["median"].min()  # type: ignore[operator]
+    assert reduced["p_grade_4"].max() < same["p_grade_4"].max()  # type: ignore[operator]
+    worst = markers.filter(marker="time_to_grade_4").select("scenario", "probability")
+    peaks = days.group_by("scenario").agg(pl.col("p_grade_4").max()).join(worst, on="scenario")
+    assert peaks.height == 3 and (peaks["p_grade_4"] <= peaks["probability"] + 1e-9).all()
+
+
+def test_the_scenarios_are_those_of_the_command(twice: Path) -> None:
+    """A thousand draws against four thousand: the same within the error of the draws."""
+    asked = ("--scenario", "dose=75%", "--scenario", "delay=7", "--json")
+    told = json.loads(succeeds("forecast", twice, "--patient", "7", *asked))["scenarios"]["courses"]
+    days, markers = ahead(twice)
+    assert [course["name"] for course in told] == WAYS
+    for course in told:
+        mine = {row["marker"]: row for row in markers.filter(scenario=course["name"]).to_dicts()}
+        assert set(mine) == set(course["markers"])
+        for name, near in (("nadir", 0.1), ("nadir_day", 0.5), ("recovery_to_1.0", 0.5)):
+            for part in ("low", "median", "high"):
+                assert mine[name][part] == pytest.approx(course["markers"][name][part], abs=near)
+        first = (datetime.fromisoformat(course["dose_time"]) - datetime(1970, 1, 1)) // timedelta(minutes=1)
+        assert set(days.filter(scenario=course["name"])["next_dose"]) == {first}
+
+
+@pytest.mark.parametrize("engine", ["polars", "spark"])
+def test_every_engine_tells_the_same_scenarios(twice: Path, engine: str) -> None:
+    if engine == "spark":
+        pytest.importorskip("pyspark", reason="PySpark is not installed")
+    for one, other in zip(ahead(twice), ahead(twice, engine), strict=True):
+        assert_frame_equal(one, other, abs_tol=1e-9)
+
+
+def test_where_no_next_cycle_is_known_to_lie_ahead_there_are_no_scenarios(treated: Path, tmp_path: Path) -> None:
+    weekly = ("Docetaxel 180 mg", "2025-12-29T09:00", 1.0, 180.0, "mg")
+    unknown_to_cards = [("Carboplatin", begun, None, None, "") for begun in ("2025-12-15T09:00", "2026-01-05T09:00")]
+    for source in (
+        treated,
+        hospital(tmp_path / "overdue", weekly, DOSE),
+        hospital(tmp_path / "nadir_days", *unknown_to_cards),
+    ):
+        days, markers = ahead(source)
+        assert days.is_empty() and markers.is_empty()
 
 
 def test_without_doses_the_reason_stands_there(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from leukopenia.contracts.detected import EPISODES, GRADES, INFECTION_RISK, RISK_SCORES, RISKS
 from leukopenia.contracts.explained import CAUSALITY, CAUSE_EVIDENCE, CAUSE_RATES, CAUSES, DISAGREEMENTS, NEXT_STEPS
-from leukopenia.contracts.forecasted import FORECAST_MARKERS, FORECASTS
+from leukopenia.contracts.forecasted import FORECAST_MARKERS, FORECAST_SCENARIOS, FORECASTS, SCENARIO_MARKERS
 from leukopenia.contracts.harmonised import (
     CONDITIONS,
     COUNTS,
@@ -75,6 +75,8 @@ TABLES = {
         NEXT_STEPS,
         FORECASTS,
         FORECAST_MARKERS,
+        FORECAST_SCENARIOS,
+        SCENARIO_MARKERS,
         *MONITOR_TABLES,
         ISSUES,
     )
@@ -105,6 +107,7 @@ __all__ = [
     "FINDINGS",
     "FORECASTS",
     "FORECAST_MARKERS",
+    "FORECAST_SCENARIOS",
     "GRADES",
     "INFECTION_RISK",
     "ISSUES",
@@ -126,6 +129,7 @@ __all__ = [
     "RAW_RESULTS",
     "RISKS",
     "RISK_SCORES",
+    "SCENARIO_MARKERS",
     "TABLES",
     "TIME_PRECISIONS",
     "Column",

@@ -63,3 +63,43 @@ FORECAST_MARKERS = Table(
         number("probability", "that it happens", False, _CHANCE),
     ),
 )
+
+_SCENARIO = (
+    text("scenario", "a way of giving the next cycle; never an order"),
+    number("dose_percent", "of the doses of the last cycle", False, "%"),
+    number("delay_days", "days after the day on which the next cycle would begin", False, "d"),
+    whole("next_dose", "its first dose under the scenario", unit="min"),
+)
+
+FORECAST_SCENARIOS = Table(
+    "forecast_scenarios",
+    "open episode forecast by a card, of a person whose next cycle lies ahead x scenario x day",
+    ("episode_id", "scenario", "day"),
+    (
+        text("episode_id", "the episode"),
+        PATIENT,
+        *_SCENARIO,
+        whole("day", "days after next_dose: 0 to 40", unit="d"),
+        whole("minute", "next_dose and so many days", unit="min"),
+        number("median", "the count under the scenario, no dose after it", False, _CURVE),
+        number("low", "its quantile 0.05", False, _CURVE),
+        number("high", "its quantile 0.95", False, _CURVE),
+        number("p_grade_4", "grade 4 on that day", False, _CHANCE),
+    ),
+)
+
+SCENARIO_MARKERS = Table(
+    "scenario_markers",
+    "open episode forecast by a card, of a person whose next cycle lies ahead x scenario x marker",
+    ("episode_id", "scenario", "marker"),
+    (
+        text("episode_id", "the episode"),
+        PATIENT,
+        *_SCENARIO,
+        text("marker", "as in forecast_markers; days count from next_dose"),
+        number("low", "quantile 0.05 among the curves on which it happens", unit="d; nadir 10^9/L"),
+        number("median", "their median", unit="d; nadir 10^9/L"),
+        number("high", "quantile 0.95", unit="d; nadir 10^9/L"),
+        number("probability", "that it happens", False, _CHANCE),
+    ),
+)

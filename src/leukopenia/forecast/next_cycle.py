@@ -100,6 +100,8 @@ class Course:
         Quantiles 0.05, 0.25, 0.5, 0.75, 0.95, 10^9/L.
     markers : mapping of str to Marker
         Days after its dose; see `leukopenia.forecast.prediction.Forecast`.
+    grades : mapping of int to array (D,)
+        Probability of each grade on each whole day after its dose; see `leukopenia.forecast.prediction.Forecast`.
     at_dose : mapping of float to float
         Probability that the count is at or above each limit when the dose would be given.
     ready : mapping of float to float
@@ -112,6 +114,7 @@ class Course:
     hours: Array = field(default_factory=lambda: np.empty(0))
     band: Array = field(default_factory=lambda: np.empty((5, 0)))
     markers: Mapping[str, Marker] = field(default_factory=dict)
+    grades: Mapping[int, Array] = field(default_factory=dict)
     at_dose: Mapping[float, float] = field(default_factory=dict)
     ready: Mapping[float, float] = field(default_factory=dict)
 
@@ -203,6 +206,41 @@ def scenarios(
         counts, regimen, cards, shape, draws=draws, seed=seed, threads=threads, unverified=unverified
     )
     status = found.status(found.gain(shape, start))
+    return of_fitted(
+        *(found, status, regimen, cards, levels, chosen, cycle, start),
+        seed=seed,
+        threads=threads,
+        unverified=unverified,
+    )
+
+
+def of_fitted(
+    found: prediction.Fitted,
+    status: str,
+    regimen: Regimen,
+    cards: Sequence[Card],
+    levels: Levels,
+    chosen: Sequence[Scenario],
+    cycle: Planned,
+    start: float,
+    *,
+    seed: int = 0,
+    threads: int = 0,
+    unverified: bool = False,
+) -> list[Course]:
+    """The scenarios of a person whose effects are already drawn.
+
+    Parameters
+    ----------
+    found : Fitted
+        At whatever times: its effects are solved anew.
+    status : str
+        Of the forecast of this person.
+    start : float
+        Hour of the first dose of the last cycle.
+    regimen, cards, levels, chosen, cycle, seed, threads, unverified
+        See `scenarios`.
+    """
     made = []
     for scenario in chosen:
         dose = cycle.first + scenario.delay * 24.0
@@ -251,11 +289,15 @@ def _course(
     told = prediction.tell(
         replace(curves, logs=np.ascontiguousarray(curves.logs[:, after])), ahead, course.dose, levels
     )
+    band = np.empty((len(prediction.BAND), times.size))
+    band[:, after] = told.band
+    band[:, ~after] = np.exp(weighted_quantiles(curves.logs[:, ~after], curves.weights, prediction.BAND))
     return replace(
         course,
         hours=times,
-        band=np.exp(weighted_quantiles(curves.logs, curves.weights, prediction.BAND)),
+        band=band,
         markers=told.markers,
+        grades=told.grades,
         at_dose=_chances(curves, times, course.dose, levels),
         ready=_chances(curves, times, due, levels),
     )
