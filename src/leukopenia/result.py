@@ -55,6 +55,8 @@ _REPORT_TABLES = (
     "next_steps",
     "forecasts",
     "forecast_markers",
+    "forecast_scenarios",
+    "scenario_markers",
     "cause_rates",
 )
 _OF_THE_COHORT = ("cause_rates",)

@@ -146,6 +146,12 @@ def test_where_no_next_cycle_is_known_to_lie_ahead_there_are_no_scenarios(treate
         assert days.is_empty() and markers.is_empty()
 
 
+def test_the_report_shows_them_only_then(treated: Path, twice: Path) -> None:
+    for source, shown in ((treated, False), (twice, True)):
+        with lk.run(source) as result:
+            assert ("Scenarios, never orders" in result.report()) == shown
+
+
 def test_without_doses_the_reason_stands_there(tmp_path: Path) -> None:
     _, forecasts, markers = tables(hospital(tmp_path, ("Docetaxel", "2026-01-05T09:00", None, None, "")))
     row = forecasts.filter(analyte="neutrophils").row(0, named=True)

@@ -405,6 +405,8 @@ def facts(world: dict[str, Any] | None = None, **more: Any) -> Facts:
         **explained,
         "forecasts": table("forecasts", []),
         "forecast_markers": table("forecast_markers", []),
+        "forecast_scenarios": table("forecast_scenarios", []),
+        "scenario_markers": table("scenario_markers", []),
         "knowledge": report_causes.KNOWLEDGE,
         "summary": {
             **summarise({**tables, **explained, **rates}, received(counts)),

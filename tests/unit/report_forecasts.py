@@ -42,6 +42,25 @@ def by_card(episode: dict[str, Any], as_of: int, status: str = "forecast", outsi
 _FACTORS = {"low": 0.6, "middle_low": 0.8, "median": 1.0, "middle_high": 1.3, "high": 1.8}
 
 
+_WAYS = {"same dose": (100.0, 0.0), "75 % of the dose": (75.0, 0.0), "same dose, 7 days later": (100.0, 7.0)}
+
+
+def ahead(episode: dict[str, Any], as_of: int) -> tuple[Rows, Rows]:
+    """Three ways of the next cycle, three weeks after the last, that fall and rise, and their markers."""
+    days, marked = [], []
+    for name, (percent, delay) in _WAYS.items():
+        dose = as_of + round((13 + delay) * DAY)
+        place = {"episode_id": episode["episode_id"], "patient_id": episode["patient_id"], "scenario": name}
+        place |= {"dose_percent": percent, "delay_days": delay, "next_dose": dose}
+        for n in range(41):
+            median = 40 / percent + (n - 9) ** 2 / 40
+            values = {"median": median, "low": median / 2, "high": median * 2, "p_grade_4": 0.4 if n == 9 else 0.0}
+            days.append(place | {"day": n, "minute": dose + n * DAY} | values)
+        parts = ("low", "median", "high", "probability")
+        marked += [place | {"marker": one} | dict(zip(parts, values, strict=True)) for one, values in _MARKERS.items()]
+    return days, marked
+
+
 def by_causes(episode: dict[str, Any], as_of: int, cause: str) -> Rows:
     """Recovery from one cause, the rest unknown."""
     place = {name: episode[name] for name in ("episode_id", "patient_id", "analyte")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import report_facts
@@ -27,6 +28,13 @@ def open_neutrophils(facts: Facts) -> list[dict[str, Any]]:
 def with_forecasts(rows: list[dict[str, Any]], markers: list[dict[str, Any]] | None = None) -> Facts:
     found = table("forecasts", rows), table("forecast_markers", markers or [])
     return report_facts.facts(forecasts=found[0], forecast_markers=found[1])
+
+
+def with_scenarios(episode: dict[str, Any]) -> Facts:
+    rows, markers = report_forecasts.by_card(episode, as_of(episode))
+    ways = zip(("forecast_scenarios", "scenario_markers"), report_forecasts.ahead(episode, as_of(episode)), strict=True)
+    found = {"forecasts": table("forecasts", rows), "forecast_markers": table("forecast_markers", markers)}
+    return report_facts.facts(**found, **{name: table(name, made) for name, made in ways})
 
 
 def as_of(episode: dict[str, Any]) -> int:
@@ -60,6 +68,45 @@ def test_a_course_is_told_in_words_numbers_and_a_picture(episode: dict[str, Any]
     for css in ("ahead-wide", "ahead-half", "ahead-median", "ahead-from", "band g4", "d-chemo"):
         assert drawing.count(f'class="{css}"') + drawing.count(f'class="drug {css}"') == 1, css
     assert re.search(r"<desc [^>]*>\d+ counts\. On .* the median is", drawing)
+
+
+def test_scenarios_lie_over_the_course_and_stand_in_a_table(episode: dict[str, Any]) -> None:
+    (one,), _ = told(with_scenarios(episode), episode["patient_id"])
+    planned, later = day(as_of(episode) + 13 * DAY), day(as_of(episode) + 20 * DAY)
+    assert [(way.name, way.dose) for way in one.ways] == [
+        ("same dose", planned),
+        ("75 % of the dose", planned),
+        ("same dose, 7 days later", later),
+    ]
+    assert one.way_columns == ["nadir", "nadir on", "days below 0.5", "grade 4 in that cycle"]
+    nadir = day(as_of(episode) + 22 * DAY)
+    assert one.ways[0].cells == ["0.3 (0.2 to 0.5)", f"{nadir}, day 9 (8 to 10)", "4 (2 to 6)", "80 %"]
+    root = ElementTree.fromstring(str(one.drawing))
+    lines = [each for each in root.iter() if each.get("class", "").startswith("scenario ") and len(each)]
+    assert [line[0].text for line in lines] == [way.name for way in one.ways]
+    assert len({line.get("stroke-dasharray") for line in lines}) == 3, "told apart without colour"
+    labels = [each for each in root.iter() if each.tag.endswith("text") and each.text in {way.name for way in one.ways}]
+    assert len(labels) == 3 and len({each.get("y") for each in labels}) == 3
+    assert all(float(each.get("x", 0)) > 590 for each in labels), "beside the ends of the lines"
+    doses = [each for each in root.iter() if "next-dose" in each.get("class", "")]
+    assert [next(iter(each)).text or "" for each in doses] == [
+        f"{planned} {_clock(episode)}: same dose; 75 % of the dose",
+        f"{later} {_clock(episode)}: same dose, 7 days later",
+    ]
+    description = next(each.text or "" for each in root.iter() if each.tag.endswith("desc"))
+    assert f"75 % of the dose: lowest median 0.53 on {nadir}." in description
+
+
+def _clock(episode: dict[str, Any]) -> str:
+    return f"{as_of(episode) % DAY // 60:02d}:{as_of(episode) % 60:02d}"
+
+
+def test_the_page_says_that_scenarios_are_no_orders(episode: dict[str, Any]) -> None:
+    html = report.render(with_scenarios(episode))
+    assert html.count("Scenarios, never orders") == 1
+    rows, markers = report_forecasts.by_card(episode, as_of(episode))
+    without = report.render(with_forecasts(rows, markers))
+    assert "never orders" not in without and 'class="scenario' not in without
 
 
 def test_only_counts_of_the_line_up_to_the_day_asked_for_are_drawn(episode: dict[str, Any]) -> None:

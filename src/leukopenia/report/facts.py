@@ -62,7 +62,9 @@ class Facts:
         the cohort pages are made from `summary` alone.
     risks : polars.DataFrame
         patient_id, kind (see `RISK_KINDS`), definition, minute, detail, source_id, ongoing.
-    causes, cause_evidence, causality, disagreements, next_steps, forecasts, forecast_markers : polars.DataFrame
+    causes, cause_evidence, causality, disagreements, next_steps : polars.DataFrame
+        The tables of `leukopenia.contracts`, for the episodes of the persons to be shown.
+    forecasts, forecast_markers, forecast_scenarios, scenario_markers : polars.DataFrame
         The tables of `leukopenia.contracts`, for the episodes of the persons to be shown.
     knowledge : Knowledge
         causes_drugs, causes_conditions, clues and interactions are used: they put a cause into words.
@@ -98,6 +100,8 @@ class Facts:
     next_steps: pl.DataFrame
     forecasts: pl.DataFrame
     forecast_markers: pl.DataFrame
+    forecast_scenarios: pl.DataFrame
+    scenario_markers: pl.DataFrame
     knowledge: Knowledge
     summary: dict[str, Any]
     policy: dict[str, Any]
@@ -117,6 +121,8 @@ class Explanation:
     next_steps: list[Row] = field(default_factory=list)
     forecasts: list[Row] = field(default_factory=list)
     forecast_markers: list[Row] = field(default_factory=list)
+    forecast_scenarios: list[Row] = field(default_factory=list)
+    scenario_markers: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,8 @@ _ORDER = {
     "next_steps": "step",
     "forecasts": "day",
     "forecast_markers": "marker",
+    "forecast_scenarios": "minute",
+    "scenario_markers": "marker",
 }
 """The tables of single episodes, and the column that orders them."""
 

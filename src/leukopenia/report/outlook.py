@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from markupsafe import Markup
@@ -42,6 +43,15 @@ class Ahead:
 
 
 @dataclass(frozen=True)
+class Way:
+    """A way of giving the next cycle in the table of scenarios."""
+
+    name: str
+    dose: str
+    cells: list[str]
+
+
+@dataclass(frozen=True)
 class Outlook:
     """All that is printed of the forecast of one episode."""
 
@@ -54,6 +64,8 @@ class Outlook:
     columns: list[str]
     days: list[Ahead]
     source_ids: str
+    way_columns: list[str]
+    ways: list[Way]
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,8 @@ def _outlook(
     curve = all(row["median"] is not None for row in days)
     counts = [row for row in record.counts if row["analyte"] == episode["analyte"]]
     day_0 = next((row["day_0"] for row in found.forecast_markers), None)
-    drawing = course(days, counts, day_0, bands, key) if curve else None
+    scenarios = _scenarios(found)
+    drawing = course(days, counts, day_0, bands, key, list(scenarios.values())) if curve else None
     if drawing is None and all(row["p_recovered"] is not None for row in days) and len(days) > 1:
         drawing = recovery(days, key)
     columns, table = _table(days, curve)
@@ -132,7 +145,38 @@ def _outlook(
         columns,
         table,
         sources,
+        *_ways(found, scenarios),
     )
+
+
+def _scenarios(found: Explanation) -> dict[str, list[Row]]:
+    """The days of each scenario, the one in which nothing changes first."""
+    ordered = sorted(
+        found.forecast_scenarios, key=lambda row: (row["delay_days"], -row["dose_percent"], row["scenario"], row["day"])
+    )
+    return {name: list(rows) for name, rows in groupby(ordered, key=lambda row: row["scenario"])}
+
+
+def _ways(found: Explanation, scenarios: Mapping[str, list[Row]]) -> tuple[list[str], list[Way]]:
+    """The scenarios as a table."""
+    marked = {(row["scenario"], row["marker"]): row | {"day_0": row["next_dose"]} for row in found.scenario_markers}
+    below = next(iter(sorted(name for _, name in marked if name.startswith("days_below_"))), "")
+    columns = ["nadir", "nadir on", f"days below {below.rpartition('_')[2]}", "grade 4 in that cycle"]
+    names = ("nadir", "nadir_day", below, "time_to_grade_4")
+    made = [
+        Way(name, day(rows[0]["next_dose"]), list(_way(*(marked[name, one] for one in names))))
+        for name, rows in scenarios.items()
+    ]
+    return columns, made
+
+
+def _way(nadir: Row, nadir_day: Row, below: Row, worst: Row) -> Iterator[str]:
+    low, middle, high = (number(_rounded(nadir[part])) for part in ("low", "median", "high"))
+    yield f"{middle} ({low} to {high})"
+    middle, low, high = (f"{nadir_day[part]:.0f}" for part in ("median", "low", "high"))
+    yield f"{_date(nadir_day)}, day {middle} ({low} to {high})"
+    yield f"{below['median']:.0f} ({below['low']:.0f} to {below['high']:.0f})"
+    yield percent(worst["probability"])
 
 
 def _warnings(first: Row) -> Iterator[str]:

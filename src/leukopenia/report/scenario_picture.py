@@ -102,11 +102,13 @@ def _courses(drawn: Sequence[Row], courses: Sequence[Row], x: Axis, y: Axis) -> 
     for course in drawn:
         n = list(courses).index(course) % len(_DASHES)
         line = _points(course["curve"]["days"], course["curve"]["q50"], x, y)
-        yield _dashed(svg.path(f"M{line}", f"course c{n}", course["name"]), n)
+        yield dashed(svg.path(f"M{line}", f"course c{n}", course["name"]), n)
 
 
-def _dashed(path: str, n: int) -> str:
-    return path.replace("<path ", f'<path stroke-dasharray="{_DASHES[n]}" ', 1) if _DASHES[n] else path
+def dashed(path: str, n: int) -> str:
+    """The line of the n-th scenario, told apart without colour."""
+    dashes = _DASHES[n % len(_DASHES)]
+    return path.replace("<path ", f'<path stroke-dasharray="{dashes}" ', 1) if dashes else path
 
 
 def _points(days: Sequence[float], values: Sequence[float], x: Axis, y: Axis) -> str:
@@ -124,5 +126,5 @@ def _legend(courses: Sequence[Row]) -> Iterator[str]:
     for n, course in enumerate(courses):
         up = _LEGEND + _EACH * n
         if course["curve"]["days"]:
-            yield _dashed(svg.path(f"M{_LEFT:g} {up:g}h34", f"course c{n % len(_DASHES)}"), n % len(_DASHES))
+            yield dashed(svg.path(f"M{_LEFT:g} {up:g}h34", f"course c{n % len(_DASHES)}"), n)
         yield svg.label(_LEFT + 42, up + 4, f"{course['name']}: {_result(course)}")
