@@ -109,7 +109,9 @@ def plain_seed(rows: Knowledge, seed: int) -> int:
 
 def without(rows: Knowledge, hidden: Sequence[str]) -> Knowledge:
     """The knowledge of an explainer that has never heard of these causes, nor of these drugs."""
-    ids = {name: "id" for name in ("causes_drugs", "causes_conditions", "ingredients")} | {"ingredient_names": "ingredient"}
+    ids = {name: "id" for name in ("causes_drugs", "causes_conditions", "ingredients")} | {
+        "ingredient_names": "ingredient"
+    }
     return {**rows, **{name: tuple(row for row in rows[name] if row[key] not in hidden) for name, key in ids.items()}}
 
 
@@ -125,7 +127,9 @@ def explained(hospital: Hospital, known: Knowledge) -> Made:
 def truth(hospital: Hospital) -> pl.DataFrame:
     """The truth as text, as it is written."""
     names = [item.name for item in fields(hospital.truth[0])]
-    rows = [{name: "" if (value := getattr(run, name)) is None else str(value) for name in names} for run in hospital.truth]
+    rows = [
+        {name: "" if (value := getattr(run, name)) is None else str(value) for name in names} for run in hospital.truth
+    ]
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))
 
 
@@ -134,24 +138,54 @@ def raw(hospital: Hospital, engine: Engine) -> Raw:
     valid = [result for result in hospital.results if result.status not in NOT_VALID]
     rows: dict[str, list[dict[str, Any]]] = {
         "raw_results": [_result(result) for result in valid],
-        "raw_drugs": [_span(drug) | {name: getattr(drug, name) for name in ("route", "status", "dose", "dose_unit")} for drug in hospital.drugs],
+        "raw_drugs": [
+            _span(drug) | {name: getattr(drug, name) for name in ("route", "status", "dose", "dose_unit")}
+            for drug in hospital.drugs
+        ],
         "raw_conditions": [_span(one) | {"certainty": one.certainty} for one in hospital.conditions],
-        "raw_persons": [{"row_id": one.patient_id} | {name: getattr(one, name) for name in ("patient_id", "sex", "birth", "birth_precision", "death")} for one in hospital.persons],
+        "raw_persons": [
+            {"row_id": one.patient_id}
+            | {name: getattr(one, name) for name in ("patient_id", "sex", "birth", "birth_precision", "death")}
+            for one in hospital.persons
+        ],
     }
-    tables = {table.name: engine.load(_frame(table, rows.get(table.name, [])), table.name) for table in contracts.raw.RAW}
+    tables = {
+        table.name: engine.load(_frame(table, rows.get(table.name, [])), table.name) for table in contracts.raw.RAW
+    }
     return Raw("world", "fhir", tables, [], {name: len(rows.get(name, [])) for name in tables}, [])
 
 
 def _result(result: Any) -> dict[str, Any]:
-    same = ("row_id", "patient_id", "minute", "code", "name", "specimen", "unit", "value", "comparator", "low", "high", "flag")
+    same = (
+        "row_id",
+        "patient_id",
+        "minute",
+        "code",
+        "name",
+        "specimen",
+        "unit",
+        "value",
+        "comparator",
+        "low",
+        "high",
+        "flag",
+    )
     precision = "none" if result.minute is None else result.precision
-    return {name: getattr(result, name) for name in same} | {"system": _system(result.system), "text": result.text or None, "time_precision": precision}
+    return {name: getattr(result, name) for name in same} | {
+        "system": _system(result.system),
+        "text": result.text or None,
+        "time_precision": precision,
+    }
 
 
 def _span(one: Any) -> dict[str, Any]:
     system, code = one.codings[0] if one.codings else ("", "")
     same = ("row_id", "patient_id", "start", "end", "name")
-    return {name: getattr(one, name) for name in same} | {"system": _system(system), "code": code, "time_precision": getattr(one, "precision", "minute")}
+    return {name: getattr(one, name) for name in same} | {
+        "system": _system(system),
+        "code": code,
+        "time_precision": getattr(one, "precision", "minute"),
+    }
 
 
 def _system(uri: str) -> str:
@@ -159,7 +193,9 @@ def _system(uri: str) -> str:
 
 
 def _frame(table: contracts.Table, rows: list[dict[str, Any]]) -> pl.DataFrame:
-    empty = {column.name: "" if column.type.endswith("String") and not column.nullable else None for column in table.columns}
+    empty = {
+        column.name: "" if column.type.endswith("String") and not column.nullable else None for column in table.columns
+    }
     schema = {column.name: _TYPES[column.type] for column in table.columns}
     return pl.DataFrame([{**empty, "source": "world", **row} for row in rows], schema=schema)
 
@@ -170,7 +206,9 @@ def told(name: str, made: Score) -> Iterator[str]:
     for row in made.detection.to_dicts():
         yield f"  {row['line']:12} sensitivity {row['sensitivity']:.3f} of {row['runs']}  precision {row['precision'] or 0:.3f} of {row['episodes']}"
     for row in made.explanation.to_dicts():
-        yield "  {cause_class:22} episodes {episodes:6} lined up {lined_up:.2f} top-1 {top_1:.2f} top-3 {top_3:.2f} log {log_score:.3f} Brier {brier:.3f}".format(**row)
+        yield "  {cause_class:22} episodes {episodes:6} lined up {lined_up:.2f} top-1 {top_1:.2f} top-3 {top_3:.2f} log {log_score:.3f} Brier {brier:.3f}".format(
+            **row
+        )
     for table, key in ((made.reliability, "decile"), (made.reasons, "because")):
         for row in table.to_dicts():
             yield f"  {row[key]!s:12} given {row['given']:.3f} happened {row['happened']:.3f} n {row['n']:7} points {row['points']:+.1f}"
@@ -186,7 +224,9 @@ def verdict(made: Score) -> str:
 def page(scores: Mapping[str, Score], persons: int, seed: int) -> str:
     """The tables as Markdown."""
     names = " ".join(f'"{name}"' for name in scores)
-    parts = [f"# Calibration\n\n{date.today()}. `python benchmarks/calibration.py --persons {persons} --seed {seed} --settings {names} --page`"]
+    parts = [
+        f"# Calibration\n\n{date.today()}. `python benchmarks/calibration.py --persons {persons} --seed {seed} --settings {names} --page`"
+    ]
     for name, made in scores.items():
         overall = made.explanation.row(0, named=True)
         parts.append(f"## {name}\n\n{overall['episodes']} episodes with a known cause: {verdict(made)}.")
@@ -199,13 +239,17 @@ def page(scores: Mapping[str, Score], persons: int, seed: int) -> str:
 def _reliability(made: Score) -> Iterator[str]:
     yield "| tenth | candidates | given | happened | 95 % interval | points |\n| --- | --- | --- | --- | --- | --- |"
     for row in made.reliability.to_dicts():
-        yield "| {low:.1f} to {high:.1f} | {n} | {given:.3f} | {happened:.3f} | {happened_low:.3f} to {happened_high:.3f} | {points:+.1f} |".format(**row)
+        yield "| {low:.1f} to {high:.1f} | {n} | {given:.3f} | {happened:.3f} | {happened_low:.3f} to {happened_high:.3f} | {points:+.1f} |".format(
+            **row
+        )
 
 
 def _explained(made: Score) -> Iterator[str]:
     yield "| class of the cause | episodes | lined up | top-1 | top-3 | log score | Brier |\n| --- | --- | --- | --- | --- | --- | --- |"
     for row in made.explanation.to_dicts():
-        yield "| {cause_class} | {episodes} | {lined_up:.2f} | {top_1:.2f} | {top_3:.2f} | {log_score:.2f} | {brier:.2f} |".format(**row)
+        yield "| {cause_class} | {episodes} | {lined_up:.2f} | {top_1:.2f} | {top_3:.2f} | {log_score:.2f} | {brier:.2f} |".format(
+            **row
+        )
 
 
 def _detected(made: Score) -> Iterator[str]:

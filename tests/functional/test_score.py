@@ -16,7 +16,7 @@ FLOORS = {"neutrophils": 0.9, "wbc": 0.95}
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("town")
-    succeeds("simulate", folder / "hospital", "--persons", "300", "--seed", "11")
+    succeeds("simulate", folder / "hospital", "--patients", "300", "--seed", "11")
     succeeds("run", folder / "hospital", "-o", folder / "result")
     return folder
 
