@@ -1,6 +1,6 @@
 """A second opinion on posteriors: NUTS of numpyro over curves of diffrax, which share no code with the package.
 
-python benchmarks/forecast_judge.py [--rounds 20] [--keep]
+python benchmarks/forecast_judge.py [--rounds 40] [--keep]
 
 Needs the dependency group `judge`. The twenty cases are virtual patients. `--keep` writes cases and quantiles to
 `tests/unit/cases`, so that the test against them needs neither numpyro nor diffrax.
@@ -39,7 +39,7 @@ HOURS = np.arange(72.0, 481.0, 4.0)
 """Where the nadir is looked for: from 72 h on to day 20, every four hours, then on a parabola."""
 
 
-SEED, CASES = 20261128, 20
+SEED, CASES = 20261129, 20
 CHAINS, TURNS, STEP = 16, 16, 0.5
 
 
@@ -287,7 +287,7 @@ def keep(found: Mapping[str, tuple[Case, Verdict]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--keep", action="store_true")
     chosen = parser.parse_args()
     found = verdicts([invented(seed) for seed in range(CASES)], chosen.rounds)
