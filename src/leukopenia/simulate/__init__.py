@@ -114,7 +114,8 @@ def write(hospital: Hospital | Iterable[Hospital], folder: Path, format: str = "
     folder : Path
         Folder to write into; made if it is not there. Files of the same names are replaced.
     format : str
-        ``fhir``: a FHIR R4 bulk export (NDJSON); ``csv``: one long table ``results.csv``.
+        ``fhir``: a FHIR R4 bulk export (NDJSON); ``omop``: CDM 5.4 in Parquet; ``meds``: MEDS 0.4; ``csv``: one long
+        table ``results.csv``.
 
     Returns
     -------

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from leukopenia import log_logistic
 from leukopenia.contracts import Knowledge
 
 WINDOW = 90.0
@@ -67,7 +68,6 @@ _OTHER_RATE = 0.5e-4
 _ALONE = 1 / 3
 """An agent of several does it alone so much more seldom: the clue of recent chemotherapy speaks for them together."""
 
-_TAIL = math.log(0.975 / 0.025)
 _RECOVERY = {
     "idiosyncratic": 12.0,
     "infection_viral": 10.0,
@@ -228,17 +228,10 @@ def _exposed(row: Mapping[str, str], members: Mapping[tuple[bool, str], int]) ->
 
 
 def _latency(row: Mapping[str, str]) -> Latency | None:
-    """The distribution that the explainer reads from the row: least and greatest day bound 95 % of cases."""
+    """The distribution that the explainer reads from the row."""
     low, middle, high = (_number(row[f"onset_days_{name}"]) for name in ("min", "median", "max"))
-    low = max(low, 1.0) if low is not None else None
-    if middle is None and low and high:
-        middle = math.sqrt(low * high)
-    if middle is None:
-        middle = high or low
-    if not middle:
-        return None
-    shape = 2 * _TAIL / math.log(high / low) if low and high and high > low else 2.0
-    return Latency(middle, min(max(shape, 1.0), 8.0))
+    median, shape = log_logistic.of_days(low, middle, high)
+    return None if median is None or shape is None else Latency(median, shape)
 
 
 def _recovery(row: Mapping[str, str]) -> float:
