@@ -65,3 +65,12 @@ def test_bad_input_is_named(town: Path, result: str, truth: str, code: int, said
 def test_a_table_that_is_no_truth_is_refused(town: Path, tmp_path: Path) -> None:
     other = text(tmp_path / "labs.csv", "patient,test\n1,WBC\n")
     assert "no column patient_id, line, onset, recovery" in fails(4, "score", town / "result", other)
+
+
+@pytest.mark.parametrize("format", ["omop", "meds"])
+def test_formats_with_numbers_for_persons_are_scored_too(tmp_path: Path, format: str) -> None:
+    succeeds("simulate", tmp_path / "hospital", "--patients", "100", "--format", format)
+    succeeds("run", tmp_path / "hospital", "-o", tmp_path / "result")
+    told = json.loads(succeeds("score", tmp_path / "result", tmp_path / "hospital" / "truth.csv", "--json"))
+    (neutrophils,) = (row for row in told["detection"] if row["line"] == "neutrophils")
+    assert neutrophils["sensitivity"] > 0.85

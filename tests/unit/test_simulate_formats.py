@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,10 @@ def told(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("format", simulate.FORMATS)
 def test_the_truth_is_the_same_beside_every_format(written: dict[str, Path], format: str) -> None:
+    """By the ids that persons have there: OMOP and MEDS know numbers only."""
     truth = (written[format] / "truth.csv").read_bytes()
-    assert truth == (written["fhir"] / "truth.csv").read_bytes()
+    named = (written["fhir"] / "truth.csv").read_bytes()
+    assert truth == (re.sub(rb"(?m)^sim-0*", b"", named) if format in ("omop", "meds") else named)
     assert told(written[format])["rows"]["truth"] == truth.count(b"\n") - 1 >= PATIENTS
 
 

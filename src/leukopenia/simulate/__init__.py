@@ -19,7 +19,7 @@ from leukopenia.simulate import fhir, meds, omop, tables
 from leukopenia.simulate.departures import EVERY, NONE, Departures, hidden_causes
 from leukopenia.simulate.growing import Additions, Folder
 from leukopenia.simulate.hospital import batches, block, blocks, hospital
-from leukopenia.simulate.records import Hospital, Person, Result, Truth
+from leukopenia.simulate.records import Hospital, Person, Result, Truth, number
 
 __all__ = [
     "EVERY",
@@ -45,16 +45,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Format:
-    """How a block is made ready for the files, and the folder that takes it."""
+    """How a block is made ready for the files, the folder that takes it, and whether persons have numbers for names."""
 
     render: Callable[[Hospital], Additions]
     folder: type[Folder] = Folder
+    numbered: bool = False
 
 
 FORMATS = {
     "fhir": Format(fhir.render),
-    "omop": Format(omop.render, omop.OmopFolder),
-    "meds": Format(meds.render, meds.MedsFolder),
+    "omop": Format(omop.render, omop.OmopFolder, numbered=True),
+    "meds": Format(meds.render, meds.MedsFolder, numbered=True),
     "csv": Format(tables.render),
 }
 
@@ -72,10 +73,17 @@ def check_format(format: str) -> None:
 
 def render(hospital: Hospital, format: str) -> Additions:
     """What a block adds to the files of a format, its truth among them."""
-    made = FORMATS[format].render(hospital)
-    files = {**made.files, "truth.csv": tables.truth(hospital)}
+    chosen = FORMATS[format]
+    made = chosen.render(hospital)
+    files = {**made.files, "truth.csv": tables.truth(_numbered(hospital) if chosen.numbered else hospital)}
     rows = {**made.rows, "truth": len(hospital.truth), "patients": len(hospital.persons)}
     return replace(made, files=files, rows=rows, dirt=Counter(dict(hospital.dirt)) + Counter(made.dirt))
+
+
+def _numbered(hospital: Hospital) -> Hospital:
+    return replace(
+        hospital, truth=tuple(replace(run, patient_id=str(number(run.patient_id))) for run in hospital.truth)
+    )
 
 
 def gather(added: Iterable[Additions], folder: Path, format: str, about: Mapping[str, Any]) -> None:
