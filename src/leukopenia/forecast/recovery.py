@@ -32,6 +32,9 @@ LASTING = ("constitutional", "congenital")
 UNTREATED = ("nutritional",)
 """Classes whose published recovery counts from a treatment, of which nothing is known here."""
 
+_DIGITS = 12
+"""Sums are the same in whatever order an engine adds them up."""
+
 LAST_DOSE, STOP, BEGINNING, NEVER = "last dose", "stop", "beginning", "never"
 _NAMED = 3
 """So many of the causes with a published recovery are named."""
@@ -101,7 +104,8 @@ def recovery(episodes: Frame, causes: Frame, recovers: Frame, days: Frame, as_of
     whole = scope.join(ranked, on="episode_id", how="left").join(_mixed(known), on="episode_id", how="left")
     mixed = keep(_said(whole), "forecast_recovery")
     told = mixed.filter(col("status") == FORECAST).join(_by_day(known, days), on="episode_id")
-    return nw.concat([_shaped(told.with_columns(basis=lit("causes")), as_of), untold(_unknown(mixed), as_of)])
+    same = {name: col(name).round(_DIGITS) for name in ("p_recovered", "unknown_share")}
+    return nw.concat([_shaped(told.with_columns(basis=lit("causes"), **same), as_of), untold(_unknown(mixed), as_of)])
 
 
 def _placed(candidates: Frame, recovers: Frame, as_of: int) -> Frame:
