@@ -12,7 +12,8 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -69,6 +70,12 @@ class _ByCard:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
+def later(make: Callable[[], Forecasts]) -> dict[str, Any]:
+    """Each of the tables when it is asked for; all are made together, once."""
+    made = cache(make)
+    return {table.name: partial(lambda name: getattr(made(), name), table.name) for table in fields(Forecasts)}
+
+
 def forecast(
     episodes: Frame,
     causes: Frame,
@@ -92,6 +99,7 @@ def forecast(
     progress : callable
         Told how many persons are done.
     """
+    progress("forecasts")
     # A low count after so long would be another episode: this one is open only because nobody looked again.
     watched = col("last_low") >= as_of - int(policy.number("gap.break_days")) * _DAY
     still_open = episodes.filter(col("state") == "open", watched)

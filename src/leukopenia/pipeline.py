@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -52,10 +53,10 @@ class Tables:
     causality: Later
     disagreements: Later
     next_steps: Later
-    forecasts: Frame
-    forecast_markers: Frame
-    forecast_scenarios: Frame
-    scenario_markers: Frame
+    forecasts: Later
+    forecast_markers: Later
+    forecast_scenarios: Later
+    scenario_markers: Later
     issues: Later
     monitored: monitoring.Monitored | None = None
     as_of: int = 0
@@ -115,10 +116,7 @@ def run(
         limited, made.findings, made.conditions, made.exposures, patients, made.mentions, policy.as_of
     )
     explained = explaining.explain(episodes, known, engine, knowledge, policy)
-    progress("forecasts")
-    ahead = episode_forecasts.forecast(
-        episodes, explained.causes, limited, made, engine, knowledge, policy, as_of, progress
-    )
+    asked = (episodes, explained.causes, limited, made, engine, knowledge, policy, as_of, progress)
     monocytes = limited.filter(col("analyte") == "monocytes")
     monitored, monitored_as_of = _monitor(made, limited, patients, engine, knowledge, policy, progress)
     return Tables(
@@ -141,7 +139,7 @@ def run(
         causality=explained.causality,
         disagreements=explained.disagreements,
         next_steps=explained.next_steps,
-        **vars(ahead),
+        **episode_forecasts.later(partial(episode_forecasts.forecast, *asked)),
         issues=lambda: nw.concat([*(part() for part in made.issues), _conflicts(limited), _limit_issues(aged, policy)]),
         monitored=monitored,
         as_of=as_of,
