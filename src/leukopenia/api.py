@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,9 @@ from leukopenia.errors import UsageError
 from leukopenia.policy import Policy
 
 if TYPE_CHECKING:
-    from leukopenia.contracts import Rows
+    from leukopenia.contracts import Knowledge, Rows
     from leukopenia.engine import Engine, Frame
+    from leukopenia.harmonising import Harmonised
     from leukopenia.read.raw import Raw
     from leukopenia.result import Result
 
@@ -299,6 +300,47 @@ def _a_frame(source: Any) -> Any:
 def _kind(frame: Any) -> str:
     module = type(frame).__module__.split(".")[0]
     return {"pandas": "pandas", "pyarrow": "pyarrow", "polars": "polars"}.get(module, "native")
+
+
+@contextmanager
+def harmonised(
+    sources: Sequence[Path],
+    policy: Policy,
+    knowledge: Knowledge,
+    *,
+    engine: str = "duckdb",
+    progress: Progress = lambda stage: None,
+    site_map: str = "",
+    format: str = "",
+    mapping: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[Harmonised, Engine]]:
+    """Read records as far as the rooms that judge; the engine is closed at the end.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Whatever `run` reads.
+    policy, knowledge
+        What harmonising is told.
+    engine, progress, site_map, format, mapping
+        As in `run`.
+
+    Yields
+    ------
+    tuple of Harmonised and Engine
+    """
+    from leukopenia.engine import open_engine
+    from leukopenia.harmonising import harmonise
+
+    opened = open_engine(engine)
+    try:
+        with tempfile.TemporaryDirectory(prefix="leukopenia-stage-") as stage:
+            progress("read")
+            raws = read_all([*sources], opened, Path(stage), format, mapping)
+            progress("harmonise")
+            yield harmonise(raws, opened, knowledge, policy, site_maps_of(site_map)), opened
+    finally:
+        opened.close()
 
 
 def read_all(

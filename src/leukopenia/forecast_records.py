@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,9 @@ import polars as pl
 from narwhals.stable.v2 import col
 
 from leukopenia import api, knowledge, monitoring
-from leukopenia.engine import Engine, Frame, open_engine
+from leukopenia.engine import Engine, Frame
 from leukopenia.errors import UsageError
-from leukopenia.harmonising import Harmonised, harmonise
+from leukopenia.harmonising import Harmonised
 from leukopenia.policy import Policy
 from leukopenia.regimen_file import Dose
 
@@ -95,8 +93,8 @@ def read_person(
     UsageError
         There is no such person.
     """
-    reading: dict[str, Any] = {"site_map": site_map, "format": format, "mapping": mapping}
-    with _harmonised(sources, policy, engine, progress, **reading) as (made, opened):
+    reading: dict[str, Any] = {"site_map": site_map, "format": format, "mapping": mapping, "engine": engine}
+    with api.harmonised(sources, _apart(policy), knowledge.load(), progress=progress, **reading) as (made, opened):
         return _person(made, opened, patient, policy)
 
 
@@ -120,8 +118,8 @@ def read_people(
     sources, policy, engine, progress, site_map, format, mapping
         As in `read_person`.
     """
-    reading: dict[str, Any] = {"site_map": site_map, "format": format, "mapping": mapping}
-    with _harmonised(sources, policy, engine, progress, **reading) as (made, opened):
+    reading: dict[str, Any] = {"site_map": site_map, "format": format, "mapping": mapping, "engine": engine}
+    with api.harmonised(sources, _apart(policy), knowledge.load(), progress=progress, **reading) as (made, opened):
         counts = opened.materialise(made.counts, "counts")
         as_of = monitoring.day_asked_for(policy, opened, made.exposures, counts)
         given = made.exposures.filter(col("ingredient").is_in(list(ingredients)), col("status") != "ordered")
@@ -130,26 +128,9 @@ def read_people(
             yield from persons_of(ids[first : first + AT_ONCE], counts, made, opened, policy, as_of)
 
 
-@contextmanager
-def _harmonised(
-    sources: Sequence[Path],
-    policy: Policy,
-    engine: str,
-    progress: Callable[[str], None],
-    site_map: str,
-    format: str,
-    mapping: Mapping[str, Any] | None,
-) -> Iterator[tuple[Harmonised, Engine]]:
-    apart = Policy.of({**policy.values, "exposure.join_days": 0})
-    opened = open_engine(engine)
-    try:
-        with tempfile.TemporaryDirectory(prefix="leukopenia-stage-") as stage:
-            progress("read")
-            raws = api.read_all([*sources], opened, Path(stage), format, mapping)
-            progress("harmonise")
-            yield harmonise(raws, opened, knowledge.load(), apart, api.site_maps_of(site_map)), opened
-    finally:
-        opened.close()
+def _apart(policy: Policy) -> Policy:
+    """The policy with administrations that are never joined."""
+    return Policy.of({**policy.values, "exposure.join_days": 0})
 
 
 def _person(made: Harmonised, opened: Engine, patient: str, policy: Policy) -> Person:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from narwhals.stable.v2 import col
 
 from leukopenia import at_hand, contracts
 from leukopenia.contracts import Knowledge
-from leukopenia.engine import Engine, Frame, open_engine
-from leukopenia.harmonising import harmonise
+from leukopenia.engine import Engine, Frame
 from leukopenia.monitor import alerting, bands, due, fulfilment, rules, thresholds
 from leukopenia.monitor import courses as courses_room
 from leukopenia.monitor import coverage as coverage_room
@@ -351,22 +349,10 @@ def of_sources(
     """
     from leukopenia import api
 
-    opened = open_engine(engine)
-    try:
-        with tempfile.TemporaryDirectory(prefix="leukopenia-stage-") as stage:
-            progress("read")
-            raws = api.read_all([*sources], opened, Path(stage), format, mapping)
-            progress("harmonise")
-            made = harmonise(raws, opened, knowledge, policy, api.site_maps_of(site_map))
-            counts = opened.materialise(made.counts, "counts")
-            as_of = day_asked_for(policy, opened, made.exposures, counts)
-            progress("monitor")
-            yield (
-                monitor(
-                    made.exposures, counts, made.patients, made.observation_periods, opened, knowledge, policy, as_of
-                ),
-                opened,
-                as_of,
-            )
-    finally:
-        opened.close()
+    reading: dict[str, Any] = {"site_map": site_map, "format": format, "mapping": mapping}
+    with api.harmonised(sources, policy, knowledge, engine=engine, progress=progress, **reading) as (made, opened):
+        counts = opened.materialise(made.counts, "counts")
+        as_of = day_asked_for(policy, opened, made.exposures, counts)
+        progress("monitor")
+        people, periods = made.patients, made.observation_periods
+        yield monitor(made.exposures, counts, people, periods, opened, knowledge, policy, as_of), opened, as_of
